@@ -1,0 +1,26 @@
+// A file mapped read-only into memory; pages are read when touched. Owns the mapping; movable.
+#pragma once
+#include <cstddef>
+#include <filesystem>
+#include <span>
+
+namespace gracemoe {
+
+class MappedFile {
+ public:
+  // Errors (kInput): the file is missing, unreadable or not a regular file. An empty file maps to an empty span.
+  explicit MappedFile(const std::filesystem::path& path);
+  ~MappedFile();
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+
+ private:
+  const std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace gracemoe

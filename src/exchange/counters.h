@@ -1,0 +1,29 @@
+// What a device counts in dispatch and combine, per MoE layer (method.md section 7). Bytes are those this device *sends*;
+// sums over devices therefore count every byte once.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+namespace gracemoe {
+
+struct TrafficBytes {
+  std::int64_t cross_node = 0;  // to a device of another node
+  std::int64_t intra_node = 0;  // to another device of the same node
+};
+
+struct LayerCounters {
+  std::int64_t tokens = 0;                    // tokens at home here that passed this layer
+  std::int64_t entries = 0;                   // (token, expert instance) pairs computed here: the device's load
+  TrafficBytes dispatch_payload, combine_payload;    // rows and partial sums
+  TrafficBytes dispatch_metadata, combine_metadata;  // headers, routing entries
+  std::int64_t cross_node_rows = 0;           // rows sent to other nodes in dispatch
+  std::int64_t messages = 0;
+  double dispatch_seconds = 0;                // wall time inside dispatch, waiting included
+  double combine_seconds = 0;
+};
+
+struct ExchangeCounters {
+  std::vector<LayerCounters> layers;  // [MoE layers]
+};
+
+}  // namespace gracemoe

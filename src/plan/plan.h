@@ -1,0 +1,66 @@
+// A plan: per MoE layer, on which devices the instances of every expert live, and with what polling weight each is used.
+// Invariants (checked by validate(), which read_plan() calls): every expert has at least one instance (the first is the
+// primary), no two on the same device, device ids in range, weights positive and finite.
+// File: JSON that a person can read and diff.
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "topology/topology.h"
+
+namespace gracemoe {
+
+struct Instance {
+  int device = 0;
+  double weight = 1.0;  // polling weight, relative to the expert's other instances
+  friend bool operator==(const Instance&, const Instance&) = default;
+};
+
+struct LayerPlan {
+  std::vector<std::vector<Instance>> experts;  // [num_experts][instances], primary first
+
+  // What the planner knew; for people and reports, nothing depends on it.
+  double ratio = 0;                    // r of the controlled non-uniform grouping
+  double skew = 0;                     // rho = W_max / W_mean of the primaries
+  int replicas = 0;                    // n_replica
+  std::vector<double> predicted_load;  // [devices] share of the layer's (token, expert) computations; sums to 1; may be empty
+  double nodes_visited = 0;            // expected other nodes visited per token; 0 if unknown
+  friend bool operator==(const LayerPlan&, const LayerPlan&) = default;
+};
+
+struct Plan {
+  std::string preset;       // "contiguous", "grace", ... : how it was made
+  std::string settings;     // the full configuration as printed
+  std::string model;        // name, for people
+  std::string fingerprint;  // of the checkpoint; empty: unknown (then only shapes are compared)
+  int num_experts = 0;
+  int top_k = 0;
+  Topology topology;
+  std::vector<LayerPlan> layers;  // MoE layers only
+
+  // Instances on a device in a layer, ascending expert ids.
+  std::vector<int> experts_on(int layer, int device) const;
+  // Expert instances over all layers and devices, minus layers * num_experts: the copies.
+  int copies() const;
+  friend bool operator==(const Plan&, const Plan&) = default;
+};
+
+// Error (kInput) naming `name`, the layer and the expert, if an invariant does not hold.
+void validate(const Plan& plan, const std::string& name);
+
+// Errors (kInput): malformed, wrong schema version, an invariant broken.
+Plan read_plan(const std::filesystem::path& path);
+void write_plan(const std::filesystem::path& path, const Plan& plan);
+
+// What a run has, to hold a plan against.
+struct PlanTarget {
+  std::string model, fingerprint;
+  int num_experts = 0, top_k = 0, layers = 0;
+  Topology topology;
+};
+// Error (kInput) with the reason if the plan was made for another model (shape or fingerprint) or another cluster
+// (more ranks than the plan has devices, fewer, or other nodes), and what to do.
+void check_plan_fits(const Plan& plan, const PlanTarget& target, const std::string& name);
+
+}  // namespace gracemoe
