@@ -1,4 +1,5 @@
-// bfloat16: the upper half of an IEEE float32. Conversion from float rounds to nearest, ties to even; NaN stays NaN.
+// bfloat16: the upper half of an IEEE float32. Conversion from float rounds to nearest, ties to
+// even; NaN stays NaN.
 #pragma once
 #include <bit>
 #include <cstdint>
@@ -11,7 +12,9 @@ struct bf16 {
 };
 static_assert(sizeof(bf16) == 2);
 
-inline float to_float(bf16 x) { return std::bit_cast<float>(std::uint32_t{x.bits} << 16); }
+inline float to_float(bf16 x) {
+  return std::bit_cast<float>(std::uint32_t{x.bits} << 16);
+}
 
 inline bf16 to_bf16(float x) {
   const auto u = std::bit_cast<std::uint32_t>(x);

@@ -1,5 +1,5 @@
-// Two clocks in seconds: wall time, and CPU time of the calling thread (for compute shares on machines where ranks
-// share cores, where wall time would count the neighbours' work too).
+// Two clocks in seconds: wall time, and CPU time of the calling thread (for compute shares on
+// machines where ranks share cores, where wall time would count the neighbours' work too).
 #pragma once
 #include <time.h>
 
@@ -10,7 +10,11 @@ inline double clock_seconds(clockid_t id) {
   clock_gettime(id, &t);
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
-inline double wall_seconds() { return clock_seconds(CLOCK_MONOTONIC); }
-inline double thread_cpu_seconds() { return clock_seconds(CLOCK_THREAD_CPUTIME_ID); }
+inline double wall_seconds() {
+  return clock_seconds(CLOCK_MONOTONIC);
+}
+inline double thread_cpu_seconds() {
+  return clock_seconds(CLOCK_THREAD_CPUTIME_ID);
+}
 
 }  // namespace gracemoe

@@ -20,7 +20,8 @@ int Error::exit_code() const {
 std::string format_problem(const Problem& problem) {
   std::string text = problem.what;
   if (!problem.got.empty()) text += ": got " + problem.got;
-  if (!problem.wanted.empty()) text += (problem.got.empty() ? ": wanted " : ", wanted ") + problem.wanted;
+  if (!problem.wanted.empty())
+    text += (problem.got.empty() ? ": wanted " : ", wanted ") + problem.wanted;
   if (!problem.action.empty()) text += "; " + problem.action;
   return text;
 }
@@ -28,9 +29,15 @@ std::string format_problem(const Problem& problem) {
 void fail(ErrorCategory category, const Problem& problem) {
   throw Error(category, format_problem(problem));
 }
-void fail_usage(const Problem& problem) { fail(ErrorCategory::kUsage, problem); }
-void fail_input(const Problem& problem) { fail(ErrorCategory::kInput, problem); }
-void fail_output(const Problem& problem) { fail(ErrorCategory::kOutput, problem); }
+void fail_usage(const Problem& problem) {
+  fail(ErrorCategory::kUsage, problem);
+}
+void fail_input(const Problem& problem) {
+  fail(ErrorCategory::kInput, problem);
+}
+void fail_output(const Problem& problem) {
+  fail(ErrorCategory::kOutput, problem);
+}
 
 void contract_broken(const char* text, const char* file, int line) {
   const char* base = std::strrchr(file, '/');

@@ -1,5 +1,5 @@
-// The one exception type of the project. Caught in three places only: the CLI's main, the server's handler
-// and the rank's main, which names the rank and aborts the job so that no peer hangs.
+// The one exception type of the project. Caught in three places only: the CLI's main, the server's
+// handler and the rank's main, which names the rank and aborts the job so that no peer hangs.
 #pragma once
 #include <stdexcept>
 #include <string>
@@ -42,7 +42,8 @@ std::string format_problem(const Problem& problem);
 [[noreturn]] void fail_input(const Problem& problem);
 [[noreturn]] void fail_output(const Problem& problem);
 
-// Contract at entry of a function: throws kInternal with the text and the place. Always on; keep out of inner loops.
+// Contract at entry of a function: throws kInternal with the text and the place. Always on; keep
+// out of inner loops.
 #define GM_CHECK(condition, text)                                            \
   do {                                                                       \
     if (!(condition)) ::gracemoe::contract_broken(text, __FILE__, __LINE__); \

@@ -13,9 +13,11 @@ namespace gracemoe {
 // Errors (kInput): missing, unreadable, a directory.
 std::string read_file(const std::filesystem::path& path);
 
-// Writes to a temporary name beside `path`, checks every write and the close, then renames. On any error the temporary
-// is removed, an existing `path` stays as it was, and Error kOutput is thrown (unwritable folder, full disk, ...).
+// Writes to a temporary name beside `path`, checks every write and the close, then renames. On any
+// error the temporary is removed, an existing `path` stays as it was, and Error kOutput is thrown
+// (unwritable folder, full disk, ...).
 void write_file(const std::filesystem::path& path, std::string_view text);
-void write_file(const std::filesystem::path& path, const std::function<void(std::ostream&)>& writer);
+void write_file(const std::filesystem::path& path,
+                const std::function<void(std::ostream&)>& writer);
 
 }  // namespace gracemoe

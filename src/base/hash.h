@@ -1,5 +1,6 @@
-// Seeded hashes: the only source of "randomness" in routing, sampling and planning, so that a result depends on
-// its inputs alone - the same on every rank, for any batch order and number of threads. Not cryptographic.
+// Seeded hashes: the only source of "randomness" in routing, sampling and planning, so that a
+// result depends on its inputs alone - the same on every rank, for any batch order and number of
+// threads. Not cryptographic.
 #pragma once
 #include <cstddef>
 #include <cstdint>

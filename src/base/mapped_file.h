@@ -8,7 +8,8 @@ namespace gracemoe {
 
 class MappedFile {
  public:
-  // Errors (kInput): the file is missing, unreadable or not a regular file. An empty file maps to an empty span.
+  // Errors (kInput): the file is missing, unreadable or not a regular file. An empty file maps to
+  // an empty span.
   explicit MappedFile(const std::filesystem::path& path);
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;

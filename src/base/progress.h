@@ -1,6 +1,7 @@
-// A progress bar on standard error: "profile  62% [======>   ] 9,216/14,848 tokens  812 tokens/s  7 s left".
-// On a terminal it redraws in place at most 10 times a second; elsewhere it prints a line at most every 5 seconds and one at the end;
-// `quiet` prints nothing. Only one rank should draw. Not thread-safe.
+// A progress bar on standard error: "profile  62% [======>   ] 9,216/14,848 tokens  812 tokens/s  7
+// s left". On a terminal it redraws in place at most 10 times a second; elsewhere it prints a line
+// at most every 5 seconds and one at the end; `quiet` prints nothing. Only one rank should draw.
+// Not thread-safe.
 #pragma once
 #include <chrono>
 #include <cstdint>
