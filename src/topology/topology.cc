@@ -14,7 +14,8 @@ int parse_count(std::string_view text, const std::string& whole) {
   int value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || value < 1 || value > kMaxDevices)
-    fail_usage({"topology", "'" + whole + "'", "NODESxDEVICES such as 2x4, or the devices of each node such as 3,1", ""});
+    fail_usage({"topology", "'" + whole + "'",
+                "NODESxDEVICES such as 2x4, or the devices of each node such as 3,1", ""});
   return value;
 }
 
@@ -22,7 +23,8 @@ int parse_count(std::string_view text, const std::string& whole) {
 
 Topology Topology::grid(int nodes, int devices_per_node) {
   if (nodes < 1 || nodes > kMaxDevices)
-    fail_usage({"topology: nodes", std::to_string(nodes), "1 to " + std::to_string(kMaxDevices), ""});
+    fail_usage(
+        {"topology: nodes", std::to_string(nodes), "1 to " + std::to_string(kMaxDevices), ""});
   return of(std::vector<int>(static_cast<std::size_t>(nodes), devices_per_node));
 }
 
@@ -67,7 +69,8 @@ bool Topology::uniform() const {
 std::string Topology::to_string() const {
   if (uniform()) return std::to_string(nodes()) + "x" + std::to_string(devices_on(0));
   std::string text;
-  for (int node = 0; node < nodes(); ++node) text += (node ? "," : "") + std::to_string(devices_on(node));
+  for (int node = 0; node < nodes(); ++node)
+    text += (node ? "," : "") + std::to_string(devices_on(node));
   return text;
 }
 

@@ -1,5 +1,5 @@
-// The shape of a cluster: nodes, and devices a node. One MPI rank is one device; devices are numbered node by node
-// (node 0's first). Nodes may hold different numbers of devices.
+// The shape of a cluster: nodes, and devices a node. One MPI rank is one device; devices are
+// numbered node by node (node 0's first). Nodes may hold different numbers of devices.
 #pragma once
 #include <string>
 #include <vector>
@@ -21,9 +21,11 @@ class Topology {
   int local_index(int device) const { return device - first_device(node_of(device)); }
   int first_device(int node) const { return first_device_[static_cast<std::size_t>(node)]; }
   int devices_on(int node) const { return first_device(node + 1) - first_device(node); }
-  // Device (b, g)'s peer on another node: the device there with local index g, modulo that node's size. Rows that device
-  // (b, g) sends to that node go to this peer.
-  int peer_on(int device, int node) const { return first_device(node) + local_index(device) % devices_on(node); }
+  // Device (b, g)'s peer on another node: the device there with local index g, modulo that node's
+  // size. Rows that device (b, g) sends to that node go to this peer.
+  int peer_on(int device, int node) const {
+    return first_device(node) + local_index(device) % devices_on(node);
+  }
   std::vector<int> devices_per_node() const;
   bool uniform() const;
   std::string to_string() const;  // as parse() reads it

@@ -1,0 +1,103 @@
+#include "engine/moe_layer.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+
+namespace gracemoe {
+namespace {
+
+class MoeLayer final : public FeedForwardBlock {
+ public:
+  MoeLayer(int moe_layer, int hidden, const RouterOptions& router, MoeLayerWeights weights,
+           const Backend& backend, const MoeContext& context)
+      : layer_(moe_layer),
+        hidden_(static_cast<std::size_t>(hidden)),
+        router_(router),
+        weights_(std::move(weights)),
+        backend_(backend),
+        context_(context),
+        local_index_(static_cast<std::size_t>(router.experts), -1) {
+    for (std::size_t i = 0; i < weights_.local_experts.size(); ++i)
+      local_index_[static_cast<std::size_t>(weights_.local_experts[i])] =
+          static_cast<std::int32_t>(i);
+  }
+
+  void forward(const StepBatch& batch, std::span<const float> x, std::span<float> out) override {
+    const double start = wall_seconds();
+    route(batch, x);
+    rows_.resize(x.size() * backend_.row_element_size());
+    backend_.store_rows(x, rows_.data());
+    const TokenRoutes routes{batch.rows(), router_.top_k, choice_.expert, choice_.weight, device_};
+    const ExpertWork& work = context_.exchange->dispatch(layer_, routes, rows_);
+    compute(work);
+    context_.exchange->combine(outputs_, out);
+    if (context_.times != nullptr) context_.times->layer_seconds += wall_seconds() - start;
+  }
+
+ private:
+  // The gate's choice for every row, and the device that serves each.
+  void route(const StepBatch& batch, std::span<const float> x) {
+    const int rows = batch.rows();
+    logits_.resize(static_cast<std::size_t>(rows) * static_cast<std::size_t>(router_.experts));
+    if (rows > 0) weights_.gate->forward(x, rows, logits_);
+    choose_experts(router_, logits_, rows, choice_);
+    if (context_.recorder != nullptr)
+      context_.recorder->record(layer_, choice_.expert, choice_.weight);
+    device_.resize(choice_.expert.size());
+    const auto k = static_cast<std::size_t>(router_.top_k);
+    for (const SequenceSpan& span : batch.spans) {
+      for (int i = 0; i < span.rows; ++i) {
+        const std::uint64_t token =
+            token_key(span.request, static_cast<std::uint64_t>(span.first_position + i));
+        const std::size_t begin = static_cast<std::size_t>(span.first_row + i) * k;
+        for (std::size_t slot = begin; slot < begin + k; ++slot)
+          device_[slot] =
+              context_.selector->device_for(layer_, choice_.expert[slot], context_.device, token);
+      }
+    }
+  }
+
+  // This device's share of all devices' tokens.
+  void compute(const ExpertWork& work) {
+    const double start = thread_cpu_seconds();
+    groups_.clear();
+    for (const std::int32_t expert : work.experts) {
+      const std::int32_t local = local_index_[static_cast<std::size_t>(expert)];
+      GM_CHECK(local >= 0, "rows arrived for an expert that this device does not hold");
+      groups_.push_back(local);
+    }
+    outputs_.resize(static_cast<std::size_t>(work.entries()) * hidden_ *
+                    backend_.row_element_size());
+    if (work.entries() > 0)
+      weights_.experts->forward({work.row_data, groups_, work.offsets, work.row_of},
+                                outputs_.data());
+    if (context_.times != nullptr)
+      context_.times->compute.push_back(static_cast<float>(thread_cpu_seconds() - start));
+  }
+
+  int layer_;  // index among the MoE layers
+  std::size_t hidden_;
+  RouterOptions router_;
+  MoeLayerWeights weights_;
+  const Backend& backend_;
+  MoeContext context_;
+  std::vector<std::int32_t> local_index_;  // [experts] index in local_experts, or -1
+  std::vector<float> logits_;              // [rows, experts]
+  RouterChoice choice_;
+  std::vector<std::int32_t> device_, groups_;
+  std::vector<std::byte> rows_, outputs_;
+};
+
+}  // namespace
+
+std::unique_ptr<FeedForwardBlock> make_moe_layer(int moe_layer, int hidden,
+                                                 const RouterOptions& router,
+                                                 MoeLayerWeights weights, const Backend& backend,
+                                                 const MoeContext& context) {
+  GM_CHECK(context.selector != nullptr && context.exchange != nullptr,
+           "a MoE layer needs a selector and an exchange");
+  return std::make_unique<MoeLayer>(moe_layer, hidden, router, std::move(weights), backend,
+                                    context);
+}
+
+}  // namespace gracemoe

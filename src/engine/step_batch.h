@@ -1,0 +1,36 @@
+// The tokens one step of this device computes: consecutive rows of one or more sequences (prefill
+// chunks and single decode tokens alike). A device without work has an empty batch and still takes
+// part in the step.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+namespace gracemoe {
+
+class KvCache;
+
+struct SequenceSpan {
+  KvCache* cache = nullptr;   // holds positions 0 .. first_position-1
+  std::uint64_t request = 0;  // number of the request (or text window), the same on every rank
+  int first_row = 0;
+  int rows = 0;
+  int first_position = 0;
+};
+
+struct StepBatch {
+  std::vector<int> tokens;              // [rows] ids
+  std::vector<std::int32_t> positions;  // [rows]
+  std::vector<SequenceSpan> spans;      // cover all rows, in order
+  std::vector<int> logit_rows;          // rows whose logits are wanted, ascending
+  int rows() const { return static_cast<int>(tokens.size()); }
+  // Appends `count` tokens of a sequence that stands at first_position.
+  void add(KvCache& cache, std::uint64_t request, int first_position, const int* ids, int count) {
+    spans.push_back({&cache, request, rows(), count, first_position});
+    for (int i = 0; i < count; ++i) {
+      tokens.push_back(ids[i]);
+      positions.push_back(first_position + i);
+    }
+  }
+};
+
+}  // namespace gracemoe

@@ -1,0 +1,45 @@
+// The lock-step loop that all ranks run: each step takes some rows of this rank's requests (decode
+// tokens first, then chunks of prompts), runs the model - which is collective - and samples. A rank
+// without work still takes part until all are done.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "engine/transformer.h"
+#include "exchange/transport.h"
+#include "runtime/request.h"
+
+namespace gracemoe {
+
+struct RunOptions {
+  int max_rows =
+      512;  // rows a step computes on one device: prompts are taken in chunks of at most this
+  int max_sequences = 256;  // sequences a device holds caches for at once
+  SamplingOptions sampling;
+  bool ignore_eos = false;
+  bool logit_hashes = false;
+  int sample_vocab = 0;  // ids below this may be sampled (the tokenizer's); 0: the whole vocabulary
+  // Called on every rank after each step with tokens done on all ranks together (prompt and
+  // generated).
+  std::function<void(std::int64_t tokens_done)> progress;
+  // If set, logits of every prompt row are computed and given here: logits [vocab] that follow
+  // position `position` of the request.
+  std::function<void(const Request& request, int position, std::span<const float> logits)> score;
+};
+
+struct RunTimes {
+  double end_to_end_s = 0;  // wall time of the loop
+  double prefill_s = 0;     // of it, steps in which some device computed prompt rows
+  double decode_s = 0;      // of it, the other steps
+  std::int64_t steps = 0;
+};
+
+// Collective. `mine`: the requests whose home is this rank. Completions come in the order of
+// `mine`.
+std::vector<Completion> run_requests(Transformer& model, Transport& transport,
+                                     std::span<const Request> mine, const RunOptions& options,
+                                     RunTimes& times);
+
+}  // namespace gracemoe

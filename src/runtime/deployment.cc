@@ -1,0 +1,59 @@
+#include "runtime/deployment.h"
+
+#include "model/fingerprint.h"
+#include "plan/contiguous.h"
+#include "runtime/together.h"
+
+namespace gracemoe {
+
+Deployment::Deployment(const DeploymentOptions& options, const Topology& topology,
+                       Transport& transport)
+    : options_(options), topology_(topology), transport_(transport) {
+  together(transport_, [this] { load(); });
+  agree();
+}
+
+std::string Deployment::model_name() const {
+  const std::filesystem::path folder = options_.model.lexically_normal();
+  return folder.has_filename() ? folder.filename().string()
+                               : folder.parent_path().filename().string();
+}
+
+void Deployment::load() {
+  config_ = read_model_config(options_.model);
+  checkpoint_ = std::make_unique<Checkpoint>(options_.model);
+  fingerprint_ = gracemoe::fingerprint(*checkpoint_, config_);
+  const int moe_layers = static_cast<int>(config_.moe_layers.size());
+  const PlanTarget target{model_name(),  fingerprint_, config_.experts,
+                          config_.top_k, moe_layers,   topology_};
+  plan_ = options_.plan.empty() ? contiguous_plan(target) : read_plan(options_.plan);
+  if (!options_.plan.empty()) check_plan_fits(plan_, target, options_.plan.string());
+
+  backend_ = options_.reference_backend ? make_reference_backend() : make_cpu_backend(options_.cpu);
+  selector_ = make_selector(options_.routing, plan_);
+  const Element element = backend_->row_element_size() == 2 ? Element::kBf16 : Element::kFloat32;
+  exchange_ =
+      make_exchange({options_.exchange, options_.reduction, element, config_.hidden, moe_layers},
+                    topology_, transport_);
+  if (options_.record_routing)
+    recorder_ = std::make_unique<RoutingRecorder>(moe_layers, config_.top_k);
+  const MoeContext context{transport_.rank(), selector_.get(), exchange_.get(), recorder_.get(),
+                           &times_};
+  model_ = make_transformer(config_, *checkpoint_, *backend_, {plan_, context});
+}
+
+// All ranks must hold the same model and compute with the same kernels, or results would depend on
+// where a token lives.
+void Deployment::agree() const {
+  const std::string mine = "model " + fingerprint_ + ", backend " + backend_->name();
+  const Bytes root = transport_.broadcast(std::as_bytes(std::span(mine)), 0);
+  const std::string theirs(reinterpret_cast<const char*>(root.data()), root.size());
+  together(transport_, [&] {
+    if (mine != theirs)
+      fail_input(
+          {"this rank and rank 0 differ", mine, theirs,
+           "use the same model folder on every node, and --isa with a set that all machines have"});
+  });
+}
+
+}  // namespace gracemoe

@@ -1,0 +1,69 @@
+// A model spread over the ranks under a plan, ready to run: everything that is made once at
+// start-up.
+#pragma once
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "compute/backend.h"
+#include "engine/transformer.h"
+#include "exchange/exchange.h"
+#include "model/checkpoint.h"
+#include "plan/plan.h"
+#include "routing/replica_selector.h"
+
+namespace gracemoe {
+
+struct DeploymentOptions {
+  std::filesystem::path model;  // Hugging Face folder
+  std::filesystem::path plan;   // empty: contiguous
+  ExchangeKind exchange = ExchangeKind::kHierarchical;
+  Reduction reduction = Reduction::kFp32;
+  RoutingPolicy routing = RoutingPolicy::kTopologyAware;
+  bool reference_backend = false;  // plain float32 loops instead of the kernels
+  CpuOptions cpu;
+  bool record_routing = false;
+};
+
+class Deployment {
+ public:
+  // Collective over the transport, whose ranks are the topology's devices; both must outlive the
+  // deployment. Each rank reads only its own experts. Errors are AgreedError: a damaged model, a
+  // plan that does not fit, ranks with other weights or kernels than rank 0.
+  Deployment(const DeploymentOptions& options, const Topology& topology, Transport& transport);
+
+  const DeploymentOptions& options() const { return options_; }
+  const ModelConfig& config() const { return config_; }
+  const std::string& fingerprint() const { return fingerprint_; }
+  std::string model_name() const;
+  const Plan& plan() const { return plan_; }
+  const Topology& topology() const { return topology_; }
+  Transport& transport() const { return transport_; }
+  const Backend& backend() const { return *backend_; }
+  const Checkpoint& checkpoint() const { return *checkpoint_; }
+  Transformer& model() { return *model_; }
+  const ExchangeCounters& counters() const { return exchange_->counters(); }
+  const MoeTimes& moe_times() const { return times_; }
+  // Null unless record_routing.
+  const RoutingRecorder* recorder() const { return recorder_.get(); }
+
+ private:
+  void load();
+  void agree() const;
+
+  DeploymentOptions options_;
+  Topology topology_;
+  Transport& transport_;
+  ModelConfig config_;
+  std::string fingerprint_;
+  Plan plan_;
+  MoeTimes times_;
+  std::unique_ptr<Checkpoint> checkpoint_;
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<ReplicaSelector> selector_;
+  std::unique_ptr<Exchange> exchange_;
+  std::unique_ptr<RoutingRecorder> recorder_;
+  std::unique_ptr<Transformer> model_;
+};
+
+}  // namespace gracemoe
