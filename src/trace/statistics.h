@@ -15,8 +15,9 @@ struct RoutingStatistics {
   int num_experts = 0;
   int top_k = 0;
   int layers = 0;
-  std::vector<double> load;      // [layers, experts] tokens that selected e; sum over e = tokens * k
-  std::vector<double> affinity;  // [layers, experts, experts] tokens that selected both; symmetric, diagonal 0; may be empty: unknown
+  std::vector<double> load;  // [layers, experts] tokens that selected e; sum over e = tokens * k
+  std::vector<double> affinity;  // [layers, experts, experts] tokens that selected both; symmetric,
+                                 // diagonal 0; may be empty: unknown
 
   std::span<const double> layer_load(int layer) const {
     const auto n = static_cast<std::size_t>(num_experts);
@@ -28,8 +29,10 @@ struct RoutingStatistics {
   }
 };
 
+// Error (kInput) where layers * experts^2 exceeds 2^29 (4 GiB).
 RoutingStatistics count_statistics(const RoutingTrace& trace);
-// format=moe-stats files: `load` I64 [layers, experts], `affinity` F32/I64 [layers, experts, experts] (its diagonal is ignored).
+// format=moe-stats files: `load` I64 [layers, experts], `affinity` F32/I64 [layers, experts,
+// experts] (its diagonal is ignored).
 RoutingStatistics read_statistics(const std::filesystem::path& path);
 void write_statistics(const std::filesystem::path& path, const RoutingStatistics& statistics);
 
