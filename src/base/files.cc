@@ -127,6 +127,12 @@ class PendingFile {
 
 }  // namespace
 
+bool file_exists(const fs::path& path) {
+  std::error_code unreadable;
+  const fs::file_status status = fs::status(path, unreadable);
+  return status.type() != fs::file_type::not_found;
+}
+
 std::string read_file(const fs::path& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   int error = fd < 0 ? errno : 0;

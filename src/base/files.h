@@ -10,6 +10,10 @@
 
 namespace gracemoe {
 
+// False only where nothing is there: what exists but may not be looked at counts as there, so that
+// opening it says why.
+bool file_exists(const std::filesystem::path& path);
+
 // Errors (kInput): missing, unreadable, a directory.
 std::string read_file(const std::filesystem::path& path);
 

@@ -1,9 +1,12 @@
-// The weights of a Hugging Face folder: model.safetensors, or shards listed by model.safetensors.index.json. Memory-mapped: a tensor's
-// bytes are read from disk when touched.
+// The weights of a Hugging Face folder: model.safetensors, or else the shards listed by
+// model.safetensors.index.json; other files of the folder are left alone. Memory-mapped: a tensor's
+// bytes are read from disk when touched. Not thread-safe.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -13,21 +16,24 @@ namespace gracemoe {
 
 class Checkpoint {
  public:
-  // Errors (kInput): no weights; a shard missing (named) or truncated; index malformed; a tensor listed in the index but not in its shard.
+  // Errors (kInput): no weights; a shard missing (named) or truncated; index malformed; a tensor
+  // listed in the index but not in its shard.
   explicit Checkpoint(const std::filesystem::path& folder);
   const std::filesystem::path& folder() const { return folder_; }
   bool has(const std::string& name) const { return where_.contains(name); }
-  // The tensor with exactly this shape and dtype BF16; counts its bytes as read. Errors (kInput): missing, other shape or type (got / wanted).
+  // The tensor with exactly this shape and dtype BF16; counts its bytes as read. Errors (kInput):
+  // missing, other shape or type (got / wanted).
   const TensorView& tensor(const std::string& name, const std::vector<std::int64_t>& shape);
   // Bytes of all tensors handed out so far (each once): what this rank needs of the checkpoint.
   std::int64_t bytes_used() const { return bytes_used_; }
   std::int64_t bytes_total() const;
 
  private:
+  void read_index(const std::filesystem::path& path);
   std::filesystem::path folder_;
   std::vector<SafetensorsFile> files_;
-  std::map<std::string, const TensorView*> where_;
-  std::map<std::string, bool> used_;
+  std::map<std::string, std::size_t> where_;  // tensor -> its file's index in files_
+  std::set<std::string> used_;
   std::int64_t bytes_used_ = 0;
 };
 

@@ -1,4 +1,5 @@
-// What config.json says, in one struct for all architectures; what an architecture does not use stays at its default.
+// What config.json says, in one struct for all architectures; what an architecture does not use
+// stays at its default.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -25,16 +26,22 @@ struct ModelConfig {
   // Mixture of experts
   int experts = 0;
   int top_k = 0;
-  int expert_width = 0;               // intermediate size of one expert
-  bool normalize_top_k = false;       // divide the k weights by their sum
-  std::vector<int> moe_layers;        // transformer layers with experts, ascending
+  int expert_width = 0;          // intermediate size of one expert
+  bool normalize_top_k = false;  // divide the k weights by their sum
+  std::vector<int> moe_layers;   // transformer layers with experts, ascending
   // Tokens
-  std::vector<int> eos_tokens;        // from generation_config.json, else config.json
+  std::vector<int> eos_tokens;  // from generation_config.json, else config.json
 };
 
-// Reads config.json and generation_config.json (optional) of a Hugging Face folder. Errors (kInput) name the file and the key: missing, of the wrong
-// type or out of range, inconsistent (hidden not divisible by heads, top_k > experts, ...), unknown architecture (lists the known ones),
-// a feature we do not have (clip_qkv, rope_scaling, attention_bias, quantization_config, activation other than silu, ...: by name).
+// The table's first column of the architectures that can be read: what config.json's
+// "architectures" may say.
+std::vector<std::string> known_architectures();
+
+// Reads config.json and generation_config.json (optional) of a Hugging Face folder. Errors (kInput)
+// name the file and the key: missing, of the wrong type or out of range, inconsistent (hidden not
+// divisible by heads, top_k > experts, ...), unknown architecture (lists the known ones), a feature
+// we do not have (clip_qkv, rope_scaling, attention_bias, quantization_config, activation other
+// than silu, ...: by name).
 ModelConfig read_model_config(const std::filesystem::path& folder);
 
 }  // namespace gracemoe
