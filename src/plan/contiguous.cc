@@ -1,5 +1,7 @@
 #include "plan/contiguous.h"
 
+#include <cstdint>
+
 #include "base/error.h"
 
 namespace gracemoe {
@@ -18,8 +20,9 @@ Plan contiguous_plan(const PlanTarget& target) {
   LayerPlan layer;
   const int devices = target.topology.devices();
   for (int device = 0; device < devices; ++device) {
-    const int end = (device + 1) * target.num_experts / devices;
-    while (static_cast<int>(layer.experts.size()) < end) layer.experts.push_back({{device, 1.0}});
+    const std::int64_t end = std::int64_t{device + 1} * target.num_experts / devices;
+    while (static_cast<std::int64_t>(layer.experts.size()) < end)
+      layer.experts.push_back({{device, 1.0}});
   }
   plan.layers.assign(static_cast<std::size_t>(target.layers), layer);
   return plan;

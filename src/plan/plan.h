@@ -1,7 +1,16 @@
-// A plan: per MoE layer, on which devices the instances of every expert live, and with what polling weight each is used.
-// Invariants (checked by validate(), which read_plan() calls): every expert has at least one instance (the first is the
-// primary), no two on the same device, device ids in range, weights positive and finite.
-// File: JSON that a person can read and diff.
+// A plan: per MoE layer, on which devices the instances of every expert live, and with what polling
+// weight each is used. Invariants (checked by validate(), which read_plan() calls): every expert
+// has at least one instance (the first is the primary), no two on the same device, device ids in
+// range, weights positive and finite.
+//
+// File: JSON that a person can read and diff, one line an expert:
+//   {"format": "gracemoe-plan", "version": 1, "preset": "grace", "settings": ..., "model": ...,
+//    "fingerprint": ..., "num_experts": 64, "top_k": 8, "topology": "2x2",
+//    "layers": [{"layer": 0, "ratio": ..., "skew": ..., "replicas": ..., "nodes_visited": ...,
+//                "predicted_load": [...],
+//                "experts": [{"expert": 0, "devices": [3]},
+//                            {"expert": 1, "devices": [0, 2], "weights": [0.6, 0.4]}, ...]}, ...]}
+// The first device holds the primary; "weights" may be left out where there is one device only.
 #pragma once
 #include <filesystem>
 #include <string>
@@ -21,11 +30,12 @@ struct LayerPlan {
   std::vector<std::vector<Instance>> experts;  // [num_experts][instances], primary first
 
   // What the planner knew; for people and reports, nothing depends on it.
-  double ratio = 0;                    // r of the controlled non-uniform grouping
-  double skew = 0;                     // rho = W_max / W_mean of the primaries
-  int replicas = 0;                    // n_replica
-  std::vector<double> predicted_load;  // [devices] share of the layer's (token, expert) computations; sums to 1; may be empty
-  double nodes_visited = 0;            // expected other nodes visited per token; 0 if unknown
+  double ratio = 0;  // r of the controlled non-uniform grouping; 0: uniform, -1: as clustered
+  double skew = 0;   // rho = W_max / W_mean of the primaries
+  int replicas = 0;  // n_replica
+  // [devices] share of the layer's (token, expert) computations; sums to 1; may be empty
+  std::vector<double> predicted_load;
+  double nodes_visited = 0;  // expected other nodes visited per token; 0 if unknown
   friend bool operator==(const LayerPlan&, const LayerPlan&) = default;
 };
 
@@ -51,6 +61,10 @@ void validate(const Plan& plan, const std::string& name);
 
 // Errors (kInput): malformed, wrong schema version, an invariant broken.
 Plan read_plan(const std::filesystem::path& path);
+// The same from the text of a file, for plans that arrive by message; `name` is for errors.
+Plan parse_plan(const std::string& text, const std::string& name);
+// The file's text. Numbers are written so that they read back exactly.
+std::string plan_text(const Plan& plan);
 void write_plan(const std::filesystem::path& path, const Plan& plan);
 
 // What a run has, to hold a plan against.
@@ -59,8 +73,8 @@ struct PlanTarget {
   int num_experts = 0, top_k = 0, layers = 0;
   Topology topology;
 };
-// Error (kInput) with the reason if the plan was made for another model (shape or fingerprint) or another cluster
-// (more ranks than the plan has devices, fewer, or other nodes), and what to do.
+// Error (kInput) with the reason if the plan was made for another model (shape or fingerprint) or
+// another cluster (more ranks than the plan has devices, fewer, or other nodes), and what to do.
 void check_plan_fits(const Plan& plan, const PlanTarget& target, const std::string& name);
 
 }  // namespace gracemoe
