@@ -1,1 +1,72 @@
-int main() { return 0; }
+#include <fmt/core.h>
+
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include "base/error.h"
+#include "cli/commands.h"
+#include "runtime/together.h"
+
+namespace {
+
+// What an exception says to the user, and the exit code. `agreed`: every rank has it, so the job
+// can end in order.
+struct Failure {
+  std::string message;
+  int code = 1;
+  bool agreed = false;
+};
+
+Failure describe(std::exception_ptr failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const gracemoe::AgreedError& error) {
+    return {error.what(), error.exit_code(), true};
+  } catch (const gracemoe::Error& error) {
+    return {error.what(), error.exit_code(), false};
+  } catch (const std::bad_alloc&) {
+    return {"not enough memory", 2, false};
+  } catch (const std::exception& error) {
+    return {std::string("internal error: ") + error.what() + "; please report this", 1, false};
+  }
+}
+
+int run(const gracemoe::Action& action) {
+  gracemoe::CliContext context;
+  try {
+    action(context);
+    return 0;
+  } catch (...) {
+    const Failure failure = describe(std::current_exception());
+    if (failure.agreed && !context.root()) return failure.code;
+    const std::string where = failure.agreed ? "" : context.where();
+    fmt::print(stderr, "gracemoe: {}{}{}\n", where, where.empty() ? "" : ": ", failure.message);
+    std::fflush(stderr);
+    return failure.agreed ? failure.code : context.abort(failure.code);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app(
+      "gracemoe runs sparse mixture-of-experts language models over several machines, losing "
+      "nothing.",
+      "gracemoe");
+  app.set_version_flag("--version", "gracemoe " GRACEMOE_VERSION);
+  app.require_subcommand(1);
+  gracemoe::Action action;
+  gracemoe::add_profile(app, action);
+  gracemoe::add_plan(app, action);
+  gracemoe::add_generate(app, action);
+  gracemoe::add_eval(app, action);
+  gracemoe::add_inspect(app, action);
+  gracemoe::add_report(app, action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  return run(action);
+}

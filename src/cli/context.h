@@ -1,0 +1,36 @@
+// What a subcommand runs in: one process, or one rank of an MPI job.
+#pragma once
+#include <memory>
+#include <string>
+
+#include "exchange/transport.h"
+#include "topology/topology.h"
+
+namespace gracemoe {
+
+class CliContext {
+ public:
+  // Joins the job. Collective. `declared` as MpiSession::start(); without a launcher there is one
+  // device, and a declared topology of more is an Error (kUsage).
+  void start(const std::string& declared);
+  bool started() const { return transport_ != nullptr; }
+  bool root() const { return transport_ == nullptr || transport_->rank() == 0; }
+  Transport& transport() { return *transport_; }
+  const Topology& topology() const { return topology_; }
+  const std::string& host() const { return host_; }
+  // Ranks that share this rank's host. Collective.
+  int ranks_on_host();
+  // "rank 2 (node1)" in a job of several ranks, else empty.
+  std::string where() const;
+  // Ends the job at once if it has several ranks; otherwise returns the code.
+  int abort(int exit_code);
+
+ private:
+  std::unique_ptr<MpiSession> session_;
+  std::unique_ptr<Transport> local_;
+  Transport* transport_ = nullptr;
+  Topology topology_;
+  std::string host_;
+};
+
+}  // namespace gracemoe

@@ -1,0 +1,148 @@
+#include "cli/deployment_options.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "base/files.h"
+#include "base/progress.h"
+#include "model/tokenizer.h"
+#include "runtime/together.h"
+
+namespace gracemoe {
+
+void add_deployment_arguments(CLI::App& command, DeploymentArguments& a) {
+  command.add_option("--model", a.model, "Hugging Face model folder")->required();
+  command.add_option("--plan", a.plan, "plan file (default: contiguous placement)");
+  command.add_option(
+      "--topology", a.topology,
+      "nodes x devices such as 2x2 (default: found from MPI's shared-memory domains)");
+  command.add_option("--exchange", a.exchange, "flat-expert | flat-device | hierarchical")
+      ->capture_default_str();
+  command
+      .add_option("--routing", a.routing,
+                  "primary | wrr | tar: which copy of an expert serves a token")
+      ->capture_default_str();
+  command
+      .add_option("--reduction", a.reduction,
+                  "fp32 | exact: partial sums, or every output row sent home")
+      ->capture_default_str();
+  command
+      .add_option("--backend", a.backend, "cpu | reference: bf16 kernels, or plain float32 loops")
+      ->check(CLI::IsMember({"cpu", "reference"}))
+      ->capture_default_str();
+  command.add_option("--isa", a.isa,
+                     "avx2 | avx512 | avx512-bf16 (default: the best this machine has)");
+  command
+      .add_option("--threads", a.threads, "threads a rank (default: cores of the host / its ranks)")
+      ->check(CLI::Range(1, 1024));
+  command.add_option("--max-rows", a.max_rows, "rows a device computes in one step")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  command.add_option("--max-sequences", a.max_sequences, "sequences under way at once on a device")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  command.add_flag("--quiet", a.quiet, "no progress bar, no configuration line");
+}
+
+namespace {
+
+DeploymentOptions deployment_options(const DeploymentArguments& a, bool record_routing,
+                                     int ranks_on_host) {
+  DeploymentOptions options;
+  options.model = a.model;
+  options.plan = a.plan;
+  options.exchange = parse_exchange_kind(a.exchange);
+  options.reduction = parse_reduction(a.reduction);
+  options.routing = parse_routing_policy(a.routing);
+  options.reference_backend = a.backend == "reference";
+  options.cpu.isa = a.isa;
+  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  options.cpu.threads = a.threads > 0 ? a.threads : std::max(1, cores / ranks_on_host);
+  options.record_routing = record_routing;
+  return options;
+}
+
+}  // namespace
+
+std::unique_ptr<Deployment> deploy(const DeploymentArguments& a, bool record_routing,
+                                   CliContext& context) {
+  context.start(a.topology);
+  const int ranks_on_host = context.ranks_on_host();
+  DeploymentOptions options;
+  together(context.transport(),
+           [&] { options = deployment_options(a, record_routing, ranks_on_host); });
+  auto deployment = std::make_unique<Deployment>(options, context.topology(), context.transport());
+  if (context.root() && !a.quiet)
+    fmt::print(stderr,
+               "model {} ({}), plan {}, topology {}, exchange {}, routing {}, reduction {}, "
+               "backend {}, {} thread{} a rank\n",
+               deployment->model_name(), deployment->config().architecture_name,
+               deployment->plan().preset, context.topology().to_string(),
+               to_string(options.exchange), to_string(options.routing),
+               to_string(options.reduction), deployment->backend().name(), options.cpu.threads,
+               options.cpu.threads == 1 ? "" : "s");
+  return deployment;
+}
+
+RunOptions run_options(const DeploymentArguments& a) {
+  RunOptions options;
+  options.max_rows = a.max_rows;
+  options.max_sequences = a.max_sequences;
+  return options;
+}
+
+EncodedTexts encode_texts(const std::vector<std::string>& files, const std::string& model,
+                          CliContext& context) {
+  std::vector<std::int32_t> flat;  // tokenizer's vocabulary, then of each text: count, ids
+  together(context.transport(), [&] {
+    if (!context.root()) return;
+    const Tokenizer tokenizer(std::filesystem::path(model) / "tokenizer.json");
+    flat.push_back(tokenizer.vocab_size());
+    for (const std::string& file : files) {
+      const std::vector<int> ids = tokenizer.encode(read_file(file), false);
+      if (ids.empty()) fail_input({file, "no token", "a text", ""});
+      flat.push_back(static_cast<std::int32_t>(ids.size()));
+      flat.insert(flat.end(), ids.begin(), ids.end());
+    }
+  });
+  const Bytes bytes = context.transport().broadcast(std::as_bytes(std::span(flat)), 0);
+  const std::span<const std::int32_t> all(reinterpret_cast<const std::int32_t*>(bytes.data()),
+                                          bytes.size() / sizeof(std::int32_t));
+  EncodedTexts encoded;
+  encoded.tokenizer_vocab = all[0];
+  for (std::size_t at = 1; at < all.size();) {
+    const auto count = static_cast<std::size_t>(all[at++]);
+    encoded.texts.emplace_back(all.begin() + static_cast<std::ptrdiff_t>(at),
+                               all.begin() + static_cast<std::ptrdiff_t>(at + count));
+    at += count;
+  }
+  return encoded;
+}
+
+std::vector<Request> share_requests(const std::vector<Request>& requests, Transport& transport) {
+  std::vector<std::int64_t> flat;  // of each request: id, tokens to generate, prompt length, ids
+  for (const Request& r : requests) {
+    flat.insert(flat.end(), {static_cast<std::int64_t>(r.id), r.max_new_tokens,
+                             static_cast<std::int64_t>(r.prompt.size())});
+    flat.insert(flat.end(), r.prompt.begin(), r.prompt.end());
+  }
+  const Bytes bytes = transport.broadcast(std::as_bytes(std::span(flat)), 0);
+  const std::span<const std::int64_t> all(reinterpret_cast<const std::int64_t*>(bytes.data()),
+                                          bytes.size() / sizeof(std::int64_t));
+  std::vector<Request> shared;
+  for (std::size_t at = 0; at < all.size();) {
+    Request r;
+    r.id = static_cast<std::uint64_t>(all[at]);
+    r.max_new_tokens = static_cast<int>(all[at + 1]);
+    const auto count = static_cast<std::size_t>(all[at + 2]);
+    at += 3;
+    for (std::size_t i = 0; i < count; ++i) r.prompt.push_back(static_cast<int>(all[at + i]));
+    at += count;
+    shared.push_back(std::move(r));
+  }
+  return shared;
+}
+
+}  // namespace gracemoe

@@ -1,0 +1,41 @@
+// Options that every subcommand with a running model has in common.
+#pragma once
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "cli/context.h"
+#include "runtime/batch_runner.h"
+#include "runtime/deployment.h"
+
+namespace gracemoe {
+
+struct DeploymentArguments {
+  std::string model, plan, topology, exchange = "hierarchical", reduction = "fp32", routing = "tar",
+                                     backend = "cpu", isa;
+  int threads = 0;
+  int max_rows = 512, max_sequences = 256;
+  bool quiet = false;
+};
+
+void add_deployment_arguments(CLI::App& command, DeploymentArguments& arguments);
+
+// Joins the job, loads the model, and prints on rank 0 (standard error) the full configuration of
+// the run. Collective.
+std::unique_ptr<Deployment> deploy(const DeploymentArguments& arguments, bool record_routing,
+                                   CliContext& context);
+
+RunOptions run_options(const DeploymentArguments& arguments);
+
+// Token ids of each text file; read and encoded on rank 0, the same on every rank. Collective.
+struct EncodedTexts {
+  std::vector<std::vector<int>> texts;
+  int tokenizer_vocab = 0;
+};
+EncodedTexts encode_texts(const std::vector<std::string>& files, const std::string& model,
+                          CliContext& context);
+
+// Rank 0's requests on every rank. Collective.
+std::vector<Request> share_requests(const std::vector<Request>& requests, Transport& transport);
+
+}  // namespace gracemoe
