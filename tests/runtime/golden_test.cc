@@ -1,0 +1,181 @@
+// The engine against outputs that an independent float32 implementation gave on the same bf16
+// weights.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "runtime/collect.h"
+#include "runtime/text_windows.h"
+#include "support/demo.h"
+
+namespace gracemoe {
+namespace {
+
+struct Case {
+  const char* name;
+  const char* model;
+  const char* golden;
+  bool reference;
+  // Largest and root-mean-square difference of a logit. Reference: float32 in another order of
+  // additions, 2e-3 by contract. cpu: see docs/numerics.md, which derives the bound from bf16's
+  // half unit of 2^-9 and the number of roundings on a row's way.
+  double largest, rms;
+  double choice_gap;  // router choices must agree wherever k-th and (k+1)-th probability differ by
+                      // more
+};
+
+void PrintTo(const Case& c, std::ostream* out) {
+  *out << c.name;
+}
+
+// All prompts of a golden file [sequences, length] run through the model, every row's logits and
+// choices kept.
+struct Run {
+  std::vector<std::vector<float>> logits;  // [sequences][length * vocab]
+  RoutingTrace trace;
+  int vocab = 0;
+};
+
+std::vector<Request> requests_of_tensor(const TensorView& ids, int max_new) {
+  std::vector<Request> requests;
+  const auto length = static_cast<std::size_t>(ids.shape[1]);
+  const auto values = ids.as<std::int64_t>();
+  for (std::size_t s = 0; s < static_cast<std::size_t>(ids.shape[0]); ++s) {
+    Request r{s, {}, max_new};
+    for (std::size_t i = 0; i < length; ++i)
+      r.prompt.push_back(static_cast<int>(values[s * length + i]));
+    requests.push_back(r);
+  }
+  return requests;
+}
+
+Run run_golden(const Case& c, const SafetensorsFile& golden) {
+  DeploymentOptions options;
+  options.model = source_dir() / c.model;
+  options.reference_backend = c.reference;
+  options.record_routing = true;
+  const auto transport = make_local_transport();
+  Deployment deployment(options, Topology::grid(1, 1), *transport);
+  const std::vector<Request> requests = requests_of_tensor(golden.tensor("input_ids"), 0);
+  Run run;
+  run.vocab = deployment.config().vocab;
+  run.logits.resize(requests.size());
+  RunOptions how;
+  how.max_rows = 40;  // so that prompts are taken in chunks
+  how.score = [&](const Request& request, int, std::span<const float> row) {
+    auto& to = run.logits[request.id];
+    to.insert(to.end(), row.begin(), row.end());
+  };
+  RunTimes times;
+  run_requests(deployment.model(), *transport, requests, how, times);
+  run.trace = collect_trace(deployment, "prefill");
+  return run;
+}
+
+class Golden : public testing::TestWithParam<Case> {};
+
+TEST_P(Golden, LogitsAreTheReferences) {
+  const Case& c = GetParam();
+  const SafetensorsFile golden(source_dir() / c.golden);
+  const Run run = run_golden(c, golden);
+  const TensorView& logits = golden.tensor("logits");  // [sequences, last rows, vocab]
+  const auto want = logits.as<float>();
+  const std::size_t values = static_cast<std::size_t>(logits.shape[1] * logits.shape[2]);
+  double largest = 0, squares = 0;
+  for (std::size_t s = 0; s < run.logits.size(); ++s) {
+    const float* got = run.logits[s].data() + run.logits[s].size() - values;
+    for (std::size_t i = 0; i < values; ++i) {
+      const double difference =
+          std::abs(static_cast<double>(got[i]) - static_cast<double>(want[s * values + i]));
+      largest = std::max(largest, difference);
+      squares += difference * difference;
+    }
+  }
+  const double rms = std::sqrt(squares / static_cast<double>(values * run.logits.size()));
+  RecordProperty("largest_difference", std::to_string(largest));
+  printf("%s: largest logit difference %.3g, rms %.3g\n", c.name, largest, rms);
+  EXPECT_LE(largest, c.largest);
+  EXPECT_LE(rms, c.rms);
+}
+
+TEST_P(Golden, RouterChoicesAgreeWhereverTheGapAllows) {
+  const Case& c = GetParam();
+  const SafetensorsFile golden(source_dir() / c.golden);
+  const Run run = run_golden(c, golden);
+  const TensorView& topk =
+      golden.tensor("router_topk");  // [layers, sequences, length, k], ascending ids
+  const auto want = topk.as<std::int32_t>();
+  const auto gap = golden.tensor("kth_gap").as<float>();
+  const auto k = static_cast<std::size_t>(topk.shape[3]);
+  const auto rows = static_cast<std::size_t>(topk.shape[1] * topk.shape[2]);
+  int compared = 0, near_ties = 0;
+  for (int layer = 0; layer < run.trace.layers; ++layer) {
+    for (std::size_t row = 0; row < rows; ++row) {
+      const std::size_t at = static_cast<std::size_t>(layer) * rows + row;
+      const auto chosen = run.trace.chosen(static_cast<std::int64_t>(row), layer);
+      std::vector<std::int32_t> got(chosen.begin(), chosen.end());
+      std::sort(got.begin(), got.end());
+      const bool same =
+          std::equal(got.begin(), got.end(), want.begin() + static_cast<std::ptrdiff_t>(at * k));
+      if (static_cast<double>(gap[at]) <= c.choice_gap) {
+        ++near_ties;
+        continue;
+      }
+      ++compared;
+      EXPECT_TRUE(same) << c.name << " layer " << layer << " row " << row << " gap " << gap[at];
+    }
+  }
+  printf("%s: %d choices compared, %d near ties left out\n", c.name, compared, near_ties);
+  EXPECT_GT(compared, near_ties * 4);
+}
+
+TEST_P(Golden, GreedyContinuationsAgreeWhereverTheMarginAllows) {
+  const Case& c = GetParam();
+  const SafetensorsFile golden(source_dir() / c.golden);
+  const bool own_prompts = golden.has("prompts");
+  const TensorView& want = golden.tensor("greedy");
+  const int steps = static_cast<int>(want.shape[1]);
+  DeploymentOptions options;
+  options.model = source_dir() / c.model;
+  options.reference_backend = c.reference;
+  const auto transport = make_local_transport();
+  Deployment deployment(options, Topology::grid(1, 1), *transport);
+  RunOptions how;
+  how.ignore_eos = true;
+  RunTimes times;
+  const auto requests =
+      requests_of_tensor(golden.tensor(own_prompts ? "prompts" : "input_ids"), steps);
+  const auto completions = run_requests(deployment.model(), *transport, requests, how, times);
+  const auto ids = want.as<std::int64_t>();
+  const auto margin = golden.tensor("greedy_margin").as<float>();
+  int identical = 0;
+  for (std::size_t s = 0; s < completions.size(); ++s) {
+    const std::size_t begin = s * static_cast<std::size_t>(steps);
+    std::size_t i = 0;
+    while (i < static_cast<std::size_t>(steps) && completions[s].tokens[i] == ids[begin + i]) ++i;
+    if (i == static_cast<std::size_t>(steps)) ++identical;
+    // After a first difference the texts differ for good; that first one must be a near tie of two
+    // logits, each off by at most `largest`.
+    else
+      EXPECT_LE(static_cast<double>(margin[begin + i]), 2 * c.largest)
+          << c.name << " prompt " << s << " step " << i;
+  }
+  printf("%s: %d of %zu continuations identical\n", c.name, identical, completions.size());
+  if (c.reference) EXPECT_EQ(identical, static_cast<int>(completions.size()));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Models, Golden,
+    testing::Values(Case{"demo_reference", "models/gracemoe-demo",
+                         "tests/data/demo_golden.safetensors", true, 2e-3, 2e-4, 1e-5},
+                    Case{"demo_cpu", "models/gracemoe-demo", "tests/data/demo_golden.safetensors",
+                         false, 0.5, 0.1, 3e-3},
+                    Case{"tiny_reference", "tests/data/olmoe_tiny",
+                         "tests/data/olmoe_tiny_golden.safetensors", true, 2e-3, 2e-4, 1e-5},
+                    Case{"tiny_cpu", "tests/data/olmoe_tiny",
+                         "tests/data/olmoe_tiny_golden.safetensors", false, 0.5, 0.1, 3e-3}),
+    [](const auto& info) { return std::string(info.param.name); });
+
+}  // namespace
+}  // namespace gracemoe
