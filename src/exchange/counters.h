@@ -1,5 +1,5 @@
-// What a device counts in dispatch and combine, per MoE layer (method.md section 7). Bytes are those this device *sends*;
-// sums over devices therefore count every byte once.
+// What a device counts in dispatch and combine, per MoE layer (method.md section 7). Bytes are
+// those this device *sends*; sums over devices therefore count every byte once.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -12,13 +12,13 @@ struct TrafficBytes {
 };
 
 struct LayerCounters {
-  std::int64_t tokens = 0;                    // tokens at home here that passed this layer
-  std::int64_t entries = 0;                   // (token, expert instance) pairs computed here: the device's load
+  std::int64_t tokens = 0;   // tokens at home here that passed this layer
+  std::int64_t entries = 0;  // (token, expert instance) pairs computed here: the device's load
   TrafficBytes dispatch_payload, combine_payload;    // rows and partial sums
   TrafficBytes dispatch_metadata, combine_metadata;  // headers, routing entries
-  std::int64_t cross_node_rows = 0;           // rows sent to other nodes in dispatch
-  std::int64_t messages = 0;
-  double dispatch_seconds = 0;                // wall time inside dispatch, waiting included
+  std::int64_t cross_node_rows = 0;                  // rows sent to other nodes in dispatch
+  std::int64_t messages = 0;    // sent in dispatch and combine, those without rows included
+  double dispatch_seconds = 0;  // wall time inside dispatch, waiting included
   double combine_seconds = 0;
 };
 

@@ -1,13 +1,20 @@
-// Dispatch and combine of one MoE layer (method.md section 5): rows go to the devices that host the chosen expert
-// instances, the experts' outputs come back as weighted sums.
+// Dispatch and combine of one MoE layer (method.md section 5): rows go to the devices that host the
+// chosen expert instances, the experts' outputs come back as weighted sums.
 //
-// Element types: rows travel as bf16 (2 bytes an element), or as float32 (reference backend). Shapes: T tokens at home on this device,
-// H hidden, k slots a token, E entries = (row, expert instance) pairs computed on this device, R rows present on this device.
+// Element types: rows travel as bf16 (2 bytes an element), or as float32 (reference backend).
+// Shapes: T tokens at home on this device, H hidden, k slots a token, E entries = (row, expert
+// instance) pairs computed on this device, R rows present on this device.
 //
 // Reduction (what comes back):
-//   exact  every entry's output row unreduced; home adds weight * row in top-k order in float32: bit-identical to one rank.
-//   fp32   the default. Of the j entries of one token that share a way back: j * element size <= 4 -> unreduced rows (exact, no more bytes);
-//          else one float32 partial sum. Home adds in a fixed order, so that a result is reproducible for a given plan and topology.
+//   exact  every entry's output row unreduced; home adds weight * row in top-k order in float32:
+//          bit-identical to one rank, for every kind of exchange, plan and topology.
+//   fp32   the default. Of the j entries of one token that share a way back (to one device; under
+//          the hierarchical exchange between nodes: to one node), j * element size <= 4 -> the rows
+//          unreduced (exact, and no more bytes); else one float32 partial sum.
+// Order of every sum, at home, on a gateway and on an expert's device: by top-k slot, a partial sum
+// standing where the first of its slots stands; acc starts at 0 and takes acc += weight * row or
+// acc += partial, never contracted to a fused multiply-add. So a result is reproducible for a given
+// plan and topology, and the single-device result is that of `exact`.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -23,21 +30,28 @@
 namespace gracemoe {
 
 enum class ExchangeKind {
-  kFlatPerExpert,  // "flat-expert": one copy a (token, expert) to other devices; each output row returns unreduced   (vanilla)
-  kFlatPerDevice,  // "flat-device": one copy a (token, device); partial sums merged on the device before the return  (Occult)
-  kHierarchical,   // "hierarchical": one copy a (token, other node), handed on inside the node; merged a node on the way back (HSC)
+  // "flat-expert" (vanilla): one copy a (token, expert) to other devices; each output row returns.
+  kFlatPerExpert,
+  // "flat-device" (Occult): one copy a (token, device); merged on the device before the return.
+  kFlatPerDevice,
+  // "hierarchical" (HSC): one copy a (token, other node), handed on inside the node; merged a
+  // device, then a node, on the way back.
+  kHierarchical,
 };
 ExchangeKind parse_exchange_kind(const std::string& text);  // Error (kUsage) on others
 const char* to_string(ExchangeKind kind);
 
 enum class Reduction { kExact, kFp32 };
-Reduction parse_reduction(const std::string& text);  // "exact", "fp32"
+Reduction parse_reduction(const std::string& text);  // "exact", "fp32"; Error (kUsage) on others
 const char* to_string(Reduction reduction);
 
 enum class Element { kBf16, kFloat32 };
-constexpr std::size_t element_size(Element e) { return e == Element::kBf16 ? 2 : 4; }
+constexpr std::size_t element_size(Element e) {
+  return e == Element::kBf16 ? 2 : 4;
+}
 
-// The routing of this device's T tokens in one layer, slot j of token t at [t * k + j], in top-k order.
+// The routing of this device's T tokens in one layer, slot j of token t at [t * k + j], in top-k
+// order. 1 <= top_k <= 255.
 struct TokenRoutes {
   int tokens = 0;
   int top_k = 0;
@@ -46,27 +60,33 @@ struct TokenRoutes {
   std::span<const std::int32_t> device;   // [tokens, top_k] device of the chosen instance
 };
 
-// What a device has to compute: `rows` and the entries that use them, grouped by expert. An entry's output goes to [entry, H].
+// What a device has to compute: `rows` and the entries that use them, grouped by expert; inside a
+// group in a fixed order. An entry's output goes to [entry, H].
 struct ExpertWork {
   int hidden = 0;
   Element element = Element::kBf16;
   int rows = 0;
-  const std::byte* row_data = nullptr;          // [rows, hidden] elements
-  std::vector<std::int32_t> experts;            // [groups] distinct expert ids, ascending
-  std::vector<std::int32_t> offsets;            // [groups + 1] entries of group i: offsets[i] .. offsets[i+1]-1
-  std::vector<std::int32_t> row_of;             // [entries] which row the entry reads
+  const std::byte* row_data = nullptr;  // [rows, hidden] elements
+  std::vector<std::int32_t> experts;    // [groups] distinct expert ids, ascending
+  std::vector<std::int32_t> offsets;    // [groups + 1] entries of group i: offsets[i]..offsets[i+1]
+  std::vector<std::int32_t> row_of;     // [entries] which row the entry reads
   int entries() const { return static_cast<int>(row_of.size()); }
 };
 
 class Exchange {
  public:
   virtual ~Exchange() = default;
-  // Collective: all ranks call dispatch and combine in turn, also with zero tokens. `rows` [tokens, hidden] in the element
-  // type of the exchange. The work and its row_data live until combine() returns.
-  virtual const ExpertWork& dispatch(int layer, const TokenRoutes& routes, std::span<const std::byte> rows) = 0;
-  // outputs [entries, hidden] in the element type. Adds nothing: writes sum_j weight_j * output_j to out [tokens, hidden].
+  // Collective: all ranks call dispatch and combine in turn, also with zero tokens. `rows`
+  // [tokens, hidden] in the element type of the exchange; they must stay as they are until
+  // combine() returns, for where no row arrives from elsewhere row_data points at them. The routes
+  // are copied. The work lives until the next dispatch().
+  virtual const ExpertWork& dispatch(int layer, const TokenRoutes& routes,
+                                     std::span<const std::byte> rows) = 0;
+  // outputs [entries, hidden] in the element type. Adds nothing to what is there: writes
+  // sum_j weight_j * output_j to out [tokens, hidden].
   virtual void combine(std::span<const std::byte> outputs, std::span<float> out) = 0;
   virtual const ExchangeCounters& counters() const = 0;
+  virtual void reset_counters() = 0;
 };
 
 struct ExchangeOptions {
@@ -75,8 +95,12 @@ struct ExchangeOptions {
   Element element = Element::kBf16;
   int hidden = 0;
   int layers = 0;
+  int experts = 65536;  // experts a layer: ids from other ranks are checked against it
 };
-// transport.size() must equal topology.devices(). Both must outlive the exchange.
-std::unique_ptr<Exchange> make_exchange(const ExchangeOptions& options, const Topology& topology, Transport& transport);
+// Equal options on every rank (each message carries their hash; Error kPeer where it differs).
+// transport.size() must equal topology.devices(); at most 256 devices a node. Both must outlive the
+// exchange.
+std::unique_ptr<Exchange> make_exchange(const ExchangeOptions& options, const Topology& topology,
+                                        Transport& transport);
 
 }  // namespace gracemoe

@@ -1,0 +1,75 @@
+#include "exchange/exchange.h"
+
+#include <array>
+#include <utility>
+
+#include "base/error.h"
+#include "exchange/exchange_base.h"
+
+namespace gracemoe {
+namespace {
+
+constexpr std::array<std::pair<ExchangeKind, const char*>, 3> kKinds{{
+    {ExchangeKind::kFlatPerExpert, "flat-expert"},
+    {ExchangeKind::kFlatPerDevice, "flat-device"},
+    {ExchangeKind::kHierarchical, "hierarchical"},
+}};
+constexpr std::array<std::pair<Reduction, const char*>, 2> kReductions{{
+    {Reduction::kExact, "exact"},
+    {Reduction::kFp32, "fp32"},
+}};
+constexpr int kMaxDevicesANode = 256;  // entries name a device inside its node in one byte
+
+template <typename Names>
+auto parse_name(const Names& names, const char* what, const std::string& text) {
+  std::string wanted;
+  for (const auto& [value, name] : names) {
+    if (text == name) return value;
+    wanted += (wanted.empty() ? "" : ", ") + std::string(name);
+  }
+  fail_usage({what, "'" + text + "'", "one of " + wanted, ""});
+}
+
+template <typename Names, typename Value>
+const char* name_of(const Names& names, Value value) {
+  for (const auto& [known, name] : names) {
+    if (known == value) return name;
+  }
+  return "?";
+}
+
+}  // namespace
+
+ExchangeKind parse_exchange_kind(const std::string& text) {
+  return parse_name(kKinds, "exchange", text);
+}
+const char* to_string(ExchangeKind kind) {
+  return name_of(kKinds, kind);
+}
+Reduction parse_reduction(const std::string& text) {
+  return parse_name(kReductions, "reduction", text);
+}
+const char* to_string(Reduction reduction) {
+  return name_of(kReductions, reduction);
+}
+
+std::unique_ptr<Exchange> make_exchange(const ExchangeOptions& options, const Topology& topology,
+                                        Transport& transport) {
+  GM_CHECK(transport.size() == topology.devices(), "as many ranks as the topology has devices");
+  GM_CHECK(options.hidden > 0, "hidden of the exchange");
+  GM_CHECK(options.layers > 0 && options.layers <= 65535, "layers of the exchange");
+  GM_CHECK(options.experts > 0 && options.experts <= 65536, "experts of the exchange");
+  for (int node = 0; node < topology.nodes(); ++node) {
+    if (topology.devices_on(node) > kMaxDevicesANode) {
+      fail_usage({"devices of node " + std::to_string(node),
+                  std::to_string(topology.devices_on(node)),
+                  "at most " + std::to_string(kMaxDevicesANode), "declare smaller nodes"});
+    }
+  }
+  if (options.kind == ExchangeKind::kHierarchical) {
+    return make_hierarchical_exchange(options, topology, transport);
+  }
+  return make_flat_exchange(options, topology, transport);
+}
+
+}  // namespace gracemoe

@@ -1,0 +1,43 @@
+// Weighted sums of what comes back, in the one order that exchange.h states.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "exchange/exchange.h"
+#include "exchange/row_set.h"
+
+namespace gracemoe {
+
+// The results at hand.
+struct Replies {
+  Element element = Element::kBf16;
+  int hidden = 0;
+  int self = 0;
+  std::vector<Bytes> messages;         // [ranks] as they came in
+  std::vector<const std::byte*> from;  // [ranks] the reply's units, any alignment; null where none
+  const std::byte* outputs = nullptr;  // [entries, hidden] computed here, not owned
+  std::vector<std::int32_t> place;     // [entries] where an entry's output is in `outputs`
+
+  std::size_t row_bytes() const { return static_cast<std::size_t>(hidden) * element_size(element); }
+  const std::byte* at(const Share& share) const {
+    const auto unit = static_cast<std::size_t>(share.unit);
+    if (share.rank == self) return outputs + static_cast<std::size_t>(place[unit]) * row_bytes();
+    return from[static_cast<std::size_t>(share.rank)] + unit * row_bytes();
+  }
+};
+
+// out [hidden] = the sum over the entries of one row; `shares` and `weights` of these entries.
+void sum_row(std::span<const Share> shares, std::span<const float> weights, const Replies& replies,
+             float* out);
+
+// out [rows, hidden] = the sum of every row of `set`.
+void sum_rows(const RowSet& set, std::span<const Share> shares, const Replies& replies,
+              std::span<float> out);
+
+// Writes the reply to `set`: reply_units(set, rule) units.
+void write_reply(const RowSet& set, std::span<const Share> shares, const Replies& replies,
+                 ReplyRule rule, std::byte* out);
+
+}  // namespace gracemoe
