@@ -1,0 +1,261 @@
+// The program as its users meet it: what it does with good and bad input, alone and under mpirun.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "base/files.h"
+#include "base/json.h"
+#include "plan/plan.h"
+#include "support/process.h"
+#include "support/temp_dir.h"
+#include "trace/routing_trace.h"
+
+namespace gracemoe {
+namespace {
+
+using testing::HasSubstr;
+
+const std::string kProgram = GRACEMOE_PROGRAM;
+const std::string kSource = GRACEMOE_SOURCE_DIR;
+const std::string kModel = kSource + "/models/gracemoe-demo";
+const std::string kTiny = kSource + "/tests/data/olmoe_tiny";
+
+using Args = std::vector<std::string>;
+
+Args program(Args args) {
+  args.insert(args.begin(), kProgram);
+  return args;
+}
+
+// One short generation on the given model.
+Args generation(const std::string& model, Args more = {}) {
+  Args args{"generate", "--quiet", "--model", model, "--prompt", "The table", "--max-tokens", "4"};
+  args.insert(args.end(), more.begin(), more.end());
+  return program(args);
+}
+
+void expect_refusal(const ProcessResult& result, const std::string& message) {
+  EXPECT_EQ(result.exit_code, 2) << result.err;
+  EXPECT_THAT(result.err, HasSubstr(message));
+}
+
+// A copy of the tiny model that a test may damage.
+std::filesystem::path copy_of_tiny(const TempDir& folder) {
+  const std::filesystem::path copy = folder / "model";
+  std::filesystem::copy(kTiny, copy);
+  return copy;
+}
+
+TEST(Cli, OneProcessGeneratesWithoutALauncher) {
+  const ProcessResult result = run_process(generation(kModel));
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("The table"));
+}
+
+TEST(Cli, UnknownOptionAndMissingSubcommandAreUsageErrors) {
+  EXPECT_EQ(run_process(program({})).exit_code, 2);
+  EXPECT_EQ(run_process(program({"generate", "--no-such-option"})).exit_code, 2);
+  EXPECT_EQ(run_process(program({"--help"})).exit_code, 0);
+}
+
+TEST(Cli, MissingModelFolder) {
+  expect_refusal(run_process(generation("/nowhere/model")), "/nowhere/model");
+}
+
+TEST(Cli, TruncatedWeights) {
+  const TempDir folder;
+  const auto model = copy_of_tiny(folder);
+  std::filesystem::resize_file(model / "model.safetensors",
+                               std::filesystem::file_size(model / "model.safetensors") - 1000);
+  expect_refusal(run_process(generation(model)), "model.safetensors");
+}
+
+TEST(Cli, UnknownArchitecture) {
+  const TempDir folder;
+  const auto model = copy_of_tiny(folder);
+  Json config = read_json(model / "config.json");
+  config["architectures"] = {"NoSuchForCausalLM"};
+  write_file(model / "config.json", config.dump());
+  const ProcessResult result = run_process(generation(model));
+  expect_refusal(result, "NoSuchForCausalLM");
+  EXPECT_THAT(result.err, HasSubstr("OlmoeForCausalLM"));
+}
+
+TEST(Cli, TensorOfAnotherShape) {
+  const TempDir folder;
+  const auto model = copy_of_tiny(folder);
+  Json config = read_json(model / "config.json");
+  config["intermediate_size"] = config["intermediate_size"].get<int>() * 2;
+  write_file(model / "config.json", config.dump());
+  expect_refusal(run_process(generation(model)), "experts.0.gate_proj.weight");
+}
+
+TEST(Cli, MalformedConfig) {
+  const TempDir folder;
+  const auto model = copy_of_tiny(folder);
+  write_file(model / "config.json", std::string_view("{\"hidden_size\": 64,"));
+  expect_refusal(run_process(generation(model)), "config.json");
+}
+
+TEST(Cli, TokenIdOutOfRange) {
+  const TempDir folder;
+  write_file(folder / "p.jsonl", std::string_view("{\"tokens\":[1,2,4096]}\n"));
+  expect_refusal(run_process(program(
+                     {"generate", "--quiet", "--model", kModel, "--prompts", folder / "p.jsonl"})),
+                 "token id: got 4096");
+}
+
+TEST(Cli, PromptLongerThanTheModelsPositions) {
+  expect_refusal(run_process(program({"generate", "--quiet", "--model", kModel, "--prompts-from",
+                                      kSource + "/data/text/prose.txt", "--num-prompts", "1",
+                                      "--prompt-tokens", "1020"})),
+                 "at most 1024 positions");
+}
+
+TEST(Cli, EmptyPrompt) {
+  const TempDir folder;
+  write_file(folder / "p.jsonl", std::string_view("{\"tokens\":[]}\n"));
+  expect_refusal(run_process(program(
+                     {"generate", "--quiet", "--model", kModel, "--prompts", folder / "p.jsonl"})),
+                 "an empty prompt");
+  expect_refusal(run_process(program({"generate", "--quiet", "--model", kModel, "--prompt", ""})),
+                 "at least one");
+}
+
+TEST(Cli, UnwritableOutputIsRefusedBeforeTheRunAndLeavesNothing) {
+  const TempDir folder;
+  const std::string trace = folder / "no/such/folder/trace.safetensors";
+  const ProcessResult result = run_process(program(
+      {"profile", "--model", kModel, "--text", kSource + "/data/text/prose.txt", "--out", trace}));
+  expect_refusal(result, "no/such/folder");
+  EXPECT_EQ(result.err.find("tokens/s"), std::string::npos)
+      << "the run was made before its output was refused";
+}
+
+TEST(Cli, FullDiskIsReportedAndNothingIsLeft) {
+  const TempDir folder;
+  const std::string stats = folder / "stats.json";
+  // A file size limit of 0 blocks stands in for a full disk.
+  const ProcessResult result =
+      run_process({"bash", "-c", "ulimit -f 0; trap '' XFSZ; exec \"$@\" 2>&1 | cat", "bash",
+                   kProgram, "generate", "--quiet", "--model", kTiny, "--prompt", "a",
+                   "--max-tokens", "2", "--stats", stats, "--show", "0"});
+  EXPECT_THAT(result.out, HasSubstr("stats.json"));
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+}
+
+class CliPlan : public testing::Test {
+ protected:
+  // A trace and a plan for 2 x 2 devices, made by the program itself.
+  static void SetUpTestSuite() {
+    folder_ = new TempDir;
+    trace_ = *folder_ / "trace.safetensors";
+    plan_ = *folder_ / "plan.json";
+    const ProcessResult profile = run_process(
+        program({"profile", "--quiet", "--model", kModel, "--text",
+                 kSource + "/data/text/prose.txt", "--max-tokens", "4096", "--out", trace_}));
+    ASSERT_EQ(profile.exit_code, 0) << profile.err;
+    const ProcessResult plan = run_process(
+        program({"plan", "--trace", trace_, "--nodes", "2", "--devices", "2", "--out", plan_}));
+    ASSERT_EQ(plan.exit_code, 0) << plan.err;
+  }
+  static void TearDownTestSuite() { delete folder_; }
+  static inline TempDir* folder_ = nullptr;
+  static inline std::string trace_, plan_;
+};
+
+TEST_F(CliPlan, RunsOnItsCluster) {
+  const ProcessResult result =
+      run_process(under_mpirun(4, generation(kModel, {"--plan", plan_, "--topology", "2x2"})));
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(result.out, run_process(generation(kModel)).out);
+}
+
+TEST_F(CliPlan, IsRefusedByMoreAndByFewerRanks) {
+  expect_refusal(run_process(generation(kModel, {"--plan", plan_})), "4 devices");
+  const ProcessResult more =
+      run_process(under_mpirun(6, generation(kModel, {"--plan", plan_, "--topology", "2x3"})));
+  EXPECT_EQ(more.exit_code, 2);
+  EXPECT_THAT(more.err, HasSubstr("4 devices"));
+  const ProcessResult fewer =
+      run_process(under_mpirun(3, generation(kModel, {"--plan", plan_, "--topology", "1x3"})));
+  EXPECT_EQ(fewer.exit_code, 2);
+  EXPECT_THAT(fewer.err, HasSubstr("4 devices"));
+}
+
+TEST_F(CliPlan, IsRefusedByAnotherModel) {
+  const ProcessResult result =
+      run_process(under_mpirun(4, generation(kTiny, {"--plan", plan_, "--topology", "2x2"})));
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.err, HasSubstr("plan.json"));
+}
+
+TEST_F(CliPlan, IsRefusedWhenDamaged) {
+  const TempDir folder;
+  const std::string text = read_file(plan_);
+  write_file(folder / "half.json", text.substr(0, text.size() / 2));
+  expect_refusal(run_process(generation(kModel, {"--plan", folder / "half.json"})), "half.json");
+}
+
+TEST_F(CliPlan, TraceWithAnExpertOutOfRangeIsRefused) {
+  const TempDir folder;
+  RoutingTrace trace = read_trace(trace_);
+  trace.num_experts = 64;
+  trace.experts[5] = 64;
+  // write_trace checks nothing of the kind: it must be the reader that refuses.
+  write_trace(folder / "bad.safetensors", trace);
+  expect_refusal(run_process(program({"plan", "--trace", folder / "bad.safetensors", "--nodes", "2",
+                                      "--devices", "2", "--out", folder / "p.json"})),
+                 "64");
+  EXPECT_FALSE(std::filesystem::exists(folder / "p.json"));
+}
+
+TEST_F(CliPlan, ARankLoadsOnlyItsExperts) {
+  const TempDir folder;
+  const std::string stats = folder / "stats.json";
+  const ProcessResult result = run_process(under_mpirun(
+      4, generation(kModel, {"--plan", plan_, "--topology", "2x2", "--stats", stats})));
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const Plan plan = read_plan(plan_);
+  const Json run = read_json(stats);
+  const std::int64_t expert = 3 * 64 * 256 * 2;
+  for (int device = 0; device < 4; ++device) {
+    std::int64_t experts = 0;
+    for (int layer = 0; layer < 4; ++layer)
+      experts += static_cast<std::int64_t>(plan.experts_on(layer, device).size());
+    const std::int64_t everywhere =
+        31690920 - 64 * 4 * expert;  // all but the experts; the file's header is in it too
+    const auto read = run["devices"][static_cast<std::size_t>(device)]["checkpoint_bytes_read"]
+                          .get<std::int64_t>();
+    EXPECT_LE(read, experts * expert + everywhere);
+    EXPECT_GE(read, experts * expert);
+  }
+}
+
+// The job must end by itself within 10 s of the death, name the rank and fail.
+TEST(Cli, AKilledRankTakesTheJobDownPromptly) {
+  const TempDir folder;
+  std::string command;
+  for (const std::string& arg : under_mpirun(
+           4,
+           program({"generate", "--quiet", "--model", kModel, "--topology", "2x2", "--prompts-from",
+                    kSource + "/data/text/prose.txt", "--num-prompts", "200", "--prompt-tokens",
+                    "512", "--max-tokens", "500", "--out", folder / "c.jsonl"})))
+    command += "'" + arg + "' ";
+  const std::string script = command + " & job=$!; sleep 3; pid=$(pgrep -f -- '--out " +
+                             (folder / "c.jsonl").string() +
+                             "' | while read p; do grep -qz OMPI_COMM_WORLD_RANK=2 "
+                             "/proc/$p/environ 2>/dev/null && echo $p; done | head -1); "
+                             "kill -9 $pid; date +%s > " +
+                             (folder / "killed").string() + "; wait $job; code=$?; date +%s > " +
+                             (folder / "ended").string() + "; exit $code";
+  const ProcessResult result = run_process({"bash", "-c", script}, 60);
+  EXPECT_NE(result.exit_code, 0);
+  EXPECT_THAT(result.err, HasSubstr("rank 2"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "c.jsonl"));
+  EXPECT_LE(std::stol(read_file(folder / "ended")) - std::stol(read_file(folder / "killed")), 10);
+}
+
+}  // namespace
+}  // namespace gracemoe
