@@ -33,7 +33,7 @@ void Deployment::load() {
   selector_ = make_selector(options_.routing, plan_);
   const Element element = backend_->row_element_size() == 2 ? Element::kBf16 : Element::kFloat32;
   exchange_ =
-      make_exchange({options_.exchange, options_.reduction, element, config_.hidden, moe_layers},
+      make_exchange({options_.exchange, options_.reduction, element, config_.hidden, moe_layers, config_.experts},
                     topology_, transport_);
   if (options_.record_routing)
     recorder_ = std::make_unique<RoutingRecorder>(moe_layers, config_.top_k);
