@@ -1,0 +1,101 @@
+#include "report/html_style.h"
+
+namespace gracemoe {
+
+std::string_view html_style() {
+  return R"css(
+:root {
+  color-scheme: light dark;
+  --page: #f6f7f8; --card: #ffffff; --ink: #1b1f24; --soft: #5d6670; --edge: #e1e4e8; --grid: #e8ebee;
+  --hot: #c8501e; --hot-light: #eda377; --experts: #2f6fb5; --rest: #b8c0c9; --intra: #8a96a3;
+  --good: #18794e; --mean: #1b1f24;
+  --n0: #2f6fb5; --n1: #d9822b; --n2: #2a9d7f; --n3: #a05195; --n4: #7a8b2c; --n5: #c44e52;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --page: #111418; --card: #191d23; --ink: #e6e9ed; --soft: #9aa4af; --edge: #2a3038; --grid: #272d35;
+    --hot: #ea7a45; --hot-light: #8f4c2e; --experts: #5b9bde; --rest: #47505b; --intra: #6c7885;
+    --good: #4cc38a; --mean: #e6e9ed;
+    --n0: #5b9bde; --n1: #e39a4c; --n2: #45b898; --n3: #bd77b4; --n4: #9cae4a; --n5: #d9777a;
+  }
+}
+* { box-sizing: border-box; }
+body {
+  margin: 0; background: var(--page); color: var(--ink);
+  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif;
+}
+main { max-width: 1240px; margin: 0 auto; padding: 40px 28px 64px; }
+h1 { font-size: 30px; line-height: 1.2; margin: 0 0 6px; letter-spacing: -0.01em; }
+h2 { font-size: 21px; line-height: 1.3; margin: 52px 0 6px; }
+h3 { font-size: 15px; margin: 0 0 10px; font-weight: 600; }
+p { margin: 0 0 14px; max-width: 78ch; }
+p.lead, .soft, .note, figcaption, dd { color: var(--soft); }
+p.lead { margin-bottom: 4px; }
+.note, figcaption { font-size: 14px; }
+figcaption b { color: var(--ink); font-weight: 600; }
+.card { background: var(--card); border: 1px solid var(--edge); border-radius: 10px; padding: 18px 20px; }
+.scroll { overflow-x: auto; }
+.grid { display: grid; gap: 18px; margin-top: 16px; }
+.grid.figures { grid-template-columns: repeat(auto-fit, minmax(min(100%, 480px), 1fr)); }
+.grid.two { grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); }
+.grid.wide { grid-template-columns: repeat(auto-fit, minmax(min(100%, 540px), 1fr)); }
+.keys { display: grid; gap: 14px; grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); margin: 26px 0 8px; }
+.key b { display: block; font-size: 32px; line-height: 1.15; font-weight: 650; letter-spacing: -0.02em; font-variant-numeric: tabular-nums; }
+.key span { color: var(--soft); font-size: 14px; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+table.figures { width: 100%; margin-top: 4px; font-size: 15px; }
+table.figures th { font-weight: 600; font-size: 13px; line-height: 1.3; color: var(--soft); vertical-align: bottom; text-align: right; padding: 6px 10px; white-space: nowrap; }
+table.figures td { text-align: right; padding: 8px 10px; border-top: 1px solid var(--edge); white-space: nowrap; }
+table.figures th:first-child, table.figures td:first-child { text-align: left; padding-left: 2px; }
+table.figures tr.best td { font-weight: 650; }
+table.figures tr.best td:last-child { color: var(--good); }
+table.settings { font-size: 14px; }
+table.settings th, table.settings td { text-align: left; padding: 5px 18px 5px 2px; vertical-align: top; border-top: 1px solid var(--edge); }
+table.settings tr:first-child th { border-top: 0; }
+table.settings th { font-weight: 600; white-space: nowrap; }
+table.settings td { overflow-wrap: anywhere; }
+table.panels { margin: 0; }
+table.panels th { font-weight: 600; font-size: 14px; text-align: left; line-height: 1.35; padding: 0 14px 8px 34px; }
+table.panels th .soft { font-weight: 400; }
+table.panels th.row { font-weight: 400; color: var(--soft); padding: 0 6px 0 0; white-space: nowrap; vertical-align: middle; }
+table.panels td { position: relative; padding: 4px 14px 4px 0; }
+table.panels svg { min-width: 150px; }
+.corner { position: absolute; top: 2px; right: 18px; font-size: 13px; color: var(--soft); }
+.keyline { display: flex; flex-wrap: wrap; gap: 4px 20px; font-size: 14px; color: var(--soft); margin: 0 0 10px; }
+.keyline i { display: inline-block; width: 11px; height: 11px; border-radius: 2px; margin-right: 7px; }
+.maps { display: flex; flex-wrap: wrap; gap: 18px; }
+.maps figure { flex: 1 1 220px; max-width: 400px; margin: 0; }
+figcaption { margin-top: 6px; }
+.legend-scale { margin-top: 10px; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: 6px 22px; font-size: 15px; margin: 14px 0 0; }
+dt { font-weight: 600; }
+dd { margin: 0; max-width: 78ch; }
+@media (max-width: 640px) { dl { grid-template-columns: 1fr; } main { padding: 24px 16px 48px; } }
+svg { display: block; max-width: 100%; height: auto; }
+svg text { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", Arial, sans-serif; fill: var(--ink); font-variant-numeric: tabular-nums; }
+svg .tick { fill: var(--soft); font-size: 12px; }
+svg .label { font-size: 14px; }
+svg .value { font-weight: 600; }
+svg .middle { text-anchor: middle; }
+svg .end { text-anchor: end; }
+svg .gridline { stroke: var(--grid); }
+svg .axis { stroke: var(--soft); }
+svg .mean { stroke: var(--mean); stroke-width: 1.25; stroke-dasharray: 4 3; }
+svg .pixels { image-rendering: pixelated; }
+.all-to-all, .cross-dispatch { fill: var(--hot); background: var(--hot); }
+.cross-combine { fill: var(--hot-light); background: var(--hot-light); }
+.experts { fill: var(--experts); background: var(--experts); }
+.rest { fill: var(--rest); background: var(--rest); }
+.intra { fill: var(--intra); background: var(--intra); }
+.node0 { fill: var(--n0); background: var(--n0); }
+.node1 { fill: var(--n1); background: var(--n1); }
+.node2 { fill: var(--n2); background: var(--n2); }
+.node3 { fill: var(--n3); background: var(--n3); }
+.node4 { fill: var(--n4); background: var(--n4); }
+.node5 { fill: var(--n5); background: var(--n5); }
+svg .device-outline { fill: none; stroke: #ffffff; stroke-width: 1; stroke-opacity: 0.85; }
+svg .node-outline { fill: none; stroke: #ffffff; stroke-width: 2.5; }
+)css";
+}
+
+}  // namespace gracemoe
