@@ -1,0 +1,346 @@
+#include "exchange/exchange_case.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <set>
+#include <stdexcept>
+
+#include "base/bf16.h"
+#include "base/hash.h"
+
+namespace gracemoe {
+namespace {
+
+// Independent of the exchange's own code on purpose: plain loops over everybody's data.
+
+float element_at(const std::byte* row, int i, Element element) {
+  if (element == Element::kFloat32) {
+    float value;
+    std::memcpy(&value, row + 4 * std::ptrdiff_t{i}, sizeof value);
+    return value;
+  }
+  bf16 value;
+  std::memcpy(&value, row + 2 * std::ptrdiff_t{i}, sizeof value);
+  return to_float(value);
+}
+
+void set_element(std::byte* row, int i, Element element, float value) {
+  if (element == Element::kFloat32) {
+    std::memcpy(row + 4 * std::ptrdiff_t{i}, &value, sizeof value);
+  } else {
+    const bf16 rounded = to_bf16(value);
+    std::memcpy(row + 2 * std::ptrdiff_t{i}, &rounded, sizeof rounded);
+  }
+}
+
+// What stands in for an expert: a rotation and a scaling of the row, rounded to the element type.
+void stand_in_expert(int expert, const std::byte* row, int hidden, Element element,
+                     std::byte* out) {
+  const float scale = 1.0F + static_cast<float>(expert) / 7.0F;
+  for (int i = 0; i < hidden; ++i) {
+    set_element(out, i, element, scale * element_at(row, (i + expert) % hidden, element));
+  }
+}
+
+class Random {
+ public:
+  explicit Random(std::uint64_t seed) : seed_(seed) {}
+  std::uint64_t next() { return hash_combine(seed_, ++count_); }
+  int below(int n) { return static_cast<int>(next() % static_cast<std::uint64_t>(n)); }
+  float unit() { return static_cast<float>(unit_interval(next())); }
+
+ private:
+  std::uint64_t seed_, count_ = 0;
+};
+
+// Devices of an expert's instances: one to three, distinct.
+std::vector<int> instances_of(const ExchangeCase& c, int expert) {
+  Random random(hash_combine(c.seed, 1000003U + static_cast<unsigned>(expert)));
+  std::set<int> devices;
+  const int wanted = std::min(c.topology.devices(), 1 + random.below(3));
+  while (static_cast<int>(devices.size()) < wanted) {
+    devices.insert(random.below(c.topology.devices()));
+  }
+  return {devices.begin(), devices.end()};
+}
+
+int choose_device(const ExchangeCase& c, int home, int expert, int slot, Random& random) {
+  const std::vector<int> instances = instances_of(c, expert);
+  switch (c.pattern) {
+    case Pattern::kLocalOnly:
+      return home;
+    case Pattern::kOneDevice:
+      return c.topology.devices() - 1;
+    case Pattern::kFirstNodeOnly:
+      return random.below(c.topology.devices_on(0));
+    case Pattern::kOneExpert:
+      if (slot == 0) return instances.front();
+      break;
+    default:
+      break;
+  }
+  return instances[static_cast<std::size_t>(random.below(static_cast<int>(instances.size())))];
+}
+
+int tokens_at(const ExchangeCase& c, int device, Random& random) {
+  const int some = random.below(c.tokens + 1);
+  switch (c.pattern) {
+    case Pattern::kNoToken:
+      return 0;
+    case Pattern::kOneToken:
+      return device == c.topology.devices() - 1 ? 1 : 0;
+    case Pattern::kIdleDevices:
+      return device % 2 == 0 ? c.tokens : 0;
+    case Pattern::kOneExpert:
+      return c.tokens;
+    default:
+      return some;
+  }
+}
+
+void check(bool holds, const ExchangeCase& c, const std::string& what) {
+  if (!holds) throw std::runtime_error(c.name() + ": " + what);
+}
+void check_equal(std::int64_t got, std::int64_t wanted, const ExchangeCase& c,
+                 const std::string& what) {
+  check(got == wanted, c,
+        what + ": got " + std::to_string(got) + ", wanted " + std::to_string(wanted));
+}
+
+// The slow twin of values: float32 in top-k order, and float64 with the sum of magnitudes.
+void check_values(const ExchangeCase& c, const CaseTokens& mine, std::span<const float> out) {
+  const int h = c.options.hidden;
+  const std::size_t row_bytes = static_cast<std::size_t>(h) * element_size(c.options.element);
+  Bytes output(row_bytes);
+  for (int t = 0; t < mine.tokens; ++t) {
+    const auto tt = static_cast<std::size_t>(t);
+    std::vector<float> exact(static_cast<std::size_t>(h));
+    std::vector<double> sum(exact.size());
+    std::vector<double> magnitude(exact.size());
+    for (std::size_t s = tt * static_cast<std::size_t>(c.top_k);
+         s < (tt + 1) * static_cast<std::size_t>(c.top_k); ++s) {
+      stand_in_expert(mine.expert[s], mine.rows.data() + tt * row_bytes, h, c.options.element,
+                      output.data());
+      for (std::size_t i = 0; i < exact.size(); ++i) {
+        const float value = element_at(output.data(), static_cast<int>(i), c.options.element);
+        exact[i] += mine.weight[s] * value;
+        sum[i] += static_cast<double>(mine.weight[s]) * static_cast<double>(value);
+        magnitude[i] += std::abs(static_cast<double>(mine.weight[s]) * static_cast<double>(value));
+      }
+    }
+    const std::span<const float> got = out.subspan(tt * exact.size(), exact.size());
+    if (c.options.reduction == Reduction::kExact) {
+      check(std::memcmp(got.data(), exact.data(), got.size_bytes()) == 0, c,
+            "token " + std::to_string(t) + " is not bit-equal to the direct sum");
+      continue;
+    }
+    // A term passes one rounding of its product and, however the sum is parenthesised over device,
+    // node and home, at most k + 2 of additions: |error| <= (k + 3) u sum|terms|, to first order.
+    const double bound = (c.top_k + 4) * 0x1.0p-24;
+    for (std::size_t i = 0; i < exact.size(); ++i) {
+      check(std::abs(static_cast<double>(got[i]) - sum[i]) <= bound * magnitude[i] + 1e-40, c,
+            "token " + std::to_string(t) + " is outside of the bound of a reordered sum");
+    }
+  }
+}
+
+// The slow twin of the counters: every token of every home, one hop after the other.
+class TrafficCount {
+ public:
+  explicit TrafficCount(const ExchangeCase& c) : c_(c) {
+    per_device_.resize(static_cast<std::size_t>(c.topology.devices()));
+    for (auto& counters : per_device_) counters.resize(static_cast<std::size_t>(c.options.layers));
+    limit_ = c.options.reduction == Reduction::kExact ? 1000
+             : c.options.element == Element::kBf16    ? 2
+                                                      : 1;
+  }
+
+  void add_step(int step) {
+    layer_ = static_cast<std::size_t>(step % c_.options.layers);
+    for (int home = 0; home < c_.topology.devices(); ++home) {
+      const CaseTokens tokens = make_tokens(c_, home, step);
+      at(home).tokens += tokens.tokens;
+      for (int t = 0; t < tokens.tokens; ++t) {
+        std::map<int, int> entries;  // device -> j
+        for (int s = t * c_.top_k; s < (t + 1) * c_.top_k; ++s) {
+          const int device = tokens.device[static_cast<std::size_t>(s)];
+          ++entries[device];
+          ++at(device).entries;
+        }
+        add_token(home, entries);
+      }
+    }
+  }
+
+  const LayerCounters& of(int device, int layer) const {
+    return per_device_[static_cast<std::size_t>(device)][static_cast<std::size_t>(layer)];
+  }
+
+ private:
+  LayerCounters& at(int device) { return per_device_[static_cast<std::size_t>(device)][layer_]; }
+  bool same_node(int a, int b) const { return c_.topology.node_of(a) == c_.topology.node_of(b); }
+
+  void row(int from, int to, int count) {
+    if (from == to) return;
+    const std::int64_t bytes =
+        count * c_.options.hidden * static_cast<std::int64_t>(element_size(c_.options.element));
+    TrafficBytes& traffic = at(from).dispatch_payload;
+    (same_node(from, to) ? traffic.intra_node : traffic.cross_node) += bytes;
+    if (!same_node(from, to)) at(from).cross_node_rows += count;
+  }
+  void reply(int from, int to, int j) {
+    if (from == to) return;
+    const std::int64_t row_bytes =
+        c_.options.hidden * static_cast<std::int64_t>(element_size(c_.options.element));
+    const std::int64_t bytes = j <= limit_ ? j * row_bytes : std::int64_t{4} * c_.options.hidden;
+    TrafficBytes& traffic = at(from).combine_payload;
+    (same_node(from, to) ? traffic.intra_node : traffic.cross_node) += bytes;
+  }
+
+  void add_token(int home, const std::map<int, int>& entries) {
+    std::map<int, int> on_node;
+    for (const auto& [device, j] : entries) {
+      on_node[c_.topology.node_of(device)] += j;
+      if (c_.options.kind == ExchangeKind::kFlatPerExpert) {
+        row(home, device, j);
+        for (int i = 0; i < j; ++i) reply(device, home, 1);
+      } else if (c_.options.kind == ExchangeKind::kFlatPerDevice || same_node(home, device)) {
+        row(home, device, 1);
+        reply(device, home, j);
+      } else {
+        const int gateway = c_.topology.peer_on(home, c_.topology.node_of(device));
+        row(gateway, device, 1);
+        reply(device, gateway, j);
+      }
+    }
+    if (c_.options.kind != ExchangeKind::kHierarchical) return;
+    for (const auto& [node, j] : on_node) {
+      if (node == c_.topology.node_of(home)) continue;
+      row(home, c_.topology.peer_on(home, node), 1);
+      reply(c_.topology.peer_on(home, node), home, j);
+    }
+  }
+
+  const ExchangeCase& c_;
+  std::vector<std::vector<LayerCounters>> per_device_;
+  std::size_t layer_ = 0;
+  int limit_;
+};
+
+void check_traffic(const TrafficBytes& got, const TrafficBytes& wanted, const ExchangeCase& c,
+                   const std::string& what) {
+  check_equal(got.cross_node, wanted.cross_node, c, what + " between nodes");
+  check_equal(got.intra_node, wanted.intra_node, c, what + " inside the node");
+}
+
+void check_counters(const ExchangeCase& c, int device, const ExchangeCounters& counters) {
+  TrafficCount twin(c);
+  for (int step = 0; step < c.steps; ++step) twin.add_step(step);
+  check_equal(static_cast<std::int64_t>(counters.layers.size()), c.options.layers, c, "layers");
+  for (int layer = 0; layer < c.options.layers; ++layer) {
+    const LayerCounters& got = counters.layers[static_cast<std::size_t>(layer)];
+    const LayerCounters& wanted = twin.of(device, layer);
+    check_equal(got.tokens, wanted.tokens, c, "tokens");
+    check_equal(got.entries, wanted.entries, c, "entries");
+    check_equal(got.cross_node_rows, wanted.cross_node_rows, c, "rows between nodes");
+    check_traffic(got.dispatch_payload, wanted.dispatch_payload, c, "dispatch payload");
+    check_traffic(got.combine_payload, wanted.combine_payload, c, "combine payload");
+    // At most k entries of 8 bytes and a count a row, a header and padding a message.
+    const auto bytes = static_cast<std::int64_t>(c.options.hidden) *
+                       static_cast<std::int64_t>(element_size(c.options.element));
+    const std::int64_t rows =
+        (got.dispatch_payload.cross_node + got.dispatch_payload.intra_node) / bytes;
+    const std::int64_t metadata =
+        got.dispatch_metadata.cross_node + got.dispatch_metadata.intra_node;
+    check(metadata <= rows * (8 * c.top_k + 1) + 36 * got.messages, c, "too much metadata");
+    check(got.dispatch_seconds >= 0 && got.combine_seconds >= 0, c, "seconds");
+  }
+}
+
+}  // namespace
+
+const char* to_string(Pattern pattern) {
+  constexpr const char* kNames[] = {"random",     "one-expert", "one-device", "first-node-only",
+                                    "local-only", "no-token",   "one-token",  "idle-devices"};
+  return kNames[static_cast<std::size_t>(pattern)];
+}
+
+std::string ExchangeCase::name() const {
+  return topology.to_string() + " " + to_string(options.kind) + " " + to_string(options.reduction) +
+         (options.element == Element::kBf16 ? " bf16 " : " float32 ") + to_string(pattern) +
+         " k=" + std::to_string(top_k) + " hidden=" + std::to_string(options.hidden) +
+         " seed=" + std::to_string(seed);
+}
+
+TokenRoutes CaseTokens::routes() const {
+  return {tokens, top_k, expert, weight, device};
+}
+
+CaseTokens make_tokens(const ExchangeCase& c, int device, int step) {
+  Random random(hash_combine(hash_combine(c.seed, static_cast<std::uint64_t>(step)),
+                             static_cast<std::uint64_t>(device)));
+  CaseTokens made;
+  made.tokens = tokens_at(c, device, random);
+  made.top_k = c.top_k;
+  for (int t = 0; t < made.tokens; ++t) {
+    std::vector<int> chosen;
+    for (int slot = 0; slot < c.top_k; ++slot) {
+      int expert =
+          c.pattern == Pattern::kOneExpert && slot == 0 ? 0 : random.below(c.options.experts);
+      while (std::count(chosen.begin(), chosen.end(), expert) > 0) {
+        expert = (expert + 1) % c.options.experts;
+      }
+      chosen.push_back(expert);
+      made.expert.push_back(static_cast<std::uint16_t>(expert));
+      made.weight.push_back(random.unit());
+      made.device.push_back(choose_device(c, device, expert, slot, random));
+    }
+  }
+  const std::size_t row_bytes =
+      static_cast<std::size_t>(c.options.hidden) * element_size(c.options.element);
+  made.rows.resize(static_cast<std::size_t>(made.tokens) * row_bytes);
+  for (int i = 0; i < made.tokens * c.options.hidden; ++i) {
+    set_element(made.rows.data(), i, c.options.element, 2.0F * random.unit() - 1.0F);
+  }
+  return made;
+}
+
+Bytes stand_in_experts(const ExpertWork& work) {
+  const auto fail_work = [](const char* what) { throw std::runtime_error(what); };
+  const std::size_t row_bytes = static_cast<std::size_t>(work.hidden) * element_size(work.element);
+  if (work.offsets.size() != work.experts.size() + 1 || work.offsets.front() != 0 ||
+      work.offsets.back() != work.entries()) {
+    fail_work("work: offsets");
+  }
+  Bytes outputs(static_cast<std::size_t>(work.entries()) * row_bytes);
+  for (std::size_t group = 0; group < work.experts.size(); ++group) {
+    if (group > 0 && work.experts[group - 1] >= work.experts[group]) fail_work("work: order");
+    if (work.offsets[group] >= work.offsets[group + 1]) fail_work("work: an empty group");
+    for (int e = work.offsets[group]; e < work.offsets[group + 1]; ++e) {
+      const int row = work.row_of[static_cast<std::size_t>(e)];
+      if (row < 0 || row >= work.rows) fail_work("work: row out of range");
+      stand_in_expert(work.experts[group],
+                      work.row_data + static_cast<std::size_t>(row) * row_bytes, work.hidden,
+                      work.element, outputs.data() + static_cast<std::size_t>(e) * row_bytes);
+    }
+  }
+  return outputs;
+}
+
+void run_case(const ExchangeCase& c, Transport& transport) {
+  const auto exchange = make_exchange(c.options, c.topology, transport);
+  for (int step = 0; step < c.steps; ++step) {
+    const CaseTokens mine = make_tokens(c, transport.rank(), step);
+    const ExpertWork& work = exchange->dispatch(step % c.options.layers, mine.routes(), mine.rows);
+    const Bytes outputs = stand_in_experts(work);
+    // Not zero before: combine() must write, not add.
+    std::vector<float> out(static_cast<std::size_t>(mine.tokens * c.options.hidden), 77.0F);
+    exchange->combine(outputs, out);
+    check_values(c, mine, out);
+  }
+  check_counters(c, transport.rank(), exchange->counters());
+}
+
+}  // namespace gracemoe
