@@ -6,6 +6,10 @@
 
 namespace gracemoe {
 
+int contiguous_end(int experts, int devices, int device) {
+  return static_cast<int>((std::int64_t{device} + 1) * experts / devices);
+}
+
 Plan contiguous_plan(const PlanTarget& target) {
   GM_CHECK(target.num_experts > 0 && target.topology.devices() > 0,
            "a contiguous plan needs experts and devices");
@@ -20,9 +24,8 @@ Plan contiguous_plan(const PlanTarget& target) {
   LayerPlan layer;
   const int devices = target.topology.devices();
   for (int device = 0; device < devices; ++device) {
-    const std::int64_t end = std::int64_t{device + 1} * target.num_experts / devices;
-    while (static_cast<std::int64_t>(layer.experts.size()) < end)
-      layer.experts.push_back({{device, 1.0}});
+    const int end = contiguous_end(target.num_experts, devices, device);
+    while (static_cast<int>(layer.experts.size()) < end) layer.experts.push_back({{device, 1.0}});
   }
   plan.layers.assign(static_cast<std::size_t>(target.layers), layer);
   return plan;

@@ -5,6 +5,9 @@
 
 namespace gracemoe {
 
+// The first expert after device's: device d holds [contiguous_end(d - 1), contiguous_end(d)).
+int contiguous_end(int experts, int devices, int device);
+
 Plan contiguous_plan(const PlanTarget& target);
 
 }  // namespace gracemoe

@@ -1,0 +1,232 @@
+#include "planner/evaluate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "base/error.h"
+#include "planner/parallel.h"
+
+namespace gracemoe {
+namespace {
+
+struct TokenOrigin {
+  int home;
+  std::uint64_t key;
+};
+
+std::vector<TokenOrigin> origins(const RoutingTrace& trace, int devices) {
+  std::vector<TokenOrigin> out;
+  out.reserve(trace.sequence.size());
+  int ordinal = -1;
+  std::uint64_t position = 0;
+  for (std::size_t t = 0; t < trace.sequence.size(); ++t) {
+    if (t == 0 || trace.sequence[t] != trace.sequence[t - 1]) ++ordinal, position = 0;
+    out.push_back(
+        {ordinal % devices, token_key(static_cast<std::uint64_t>(trace.sequence[t]), position++)});
+  }
+  return out;
+}
+
+// Numbers counted per item, cleared by forgetting what was touched: k of D are, and D may be
+// hundreds.
+class Tally {
+ public:
+  explicit Tally(int size) : count_(static_cast<std::size_t>(size)) {}
+  void add(int item) {
+    if (count_[static_cast<std::size_t>(item)]++ == 0) touched_.push_back(item);
+  }
+  const std::vector<int>& touched() const { return touched_; }
+  std::size_t count(int item) const {
+    return static_cast<std::size_t>(count_[static_cast<std::size_t>(item)]);
+  }
+  void clear() {
+    for (const int item : touched_) count_[static_cast<std::size_t>(item)] = 0;
+    touched_.clear();
+  }
+
+ private:
+  std::vector<int> count_;
+  std::vector<int> touched_;
+};
+
+// One layer's counts over the trace.
+class LayerReplay {
+ public:
+  LayerReplay(const Plan& plan, const ReplicaSelector& selector, int layer)
+      : topology_(plan.topology),
+        selector_(selector),
+        layer_(layer),
+        on_device_(topology_.devices()),
+        on_node_(topology_.nodes()) {
+    metrics_.load.resize(static_cast<std::size_t>(topology_.devices()));
+    metrics_.node_groups.resize(static_cast<std::size_t>(plan.top_k) + 1);
+    metrics_.device_groups.resize(metrics_.node_groups.size());
+  }
+
+  void add(const TokenOrigin& token, std::span<const std::uint16_t> experts) {
+    const int home_node = topology_.node_of(token.home);
+    on_device_.clear();
+    on_node_.clear();
+    for (const std::uint16_t expert : experts) {
+      const int device = selector_.device_for(layer_, expert, token.home, token.key);
+      const int node = topology_.node_of(device);
+      ++metrics_.load[static_cast<std::size_t>(device)];
+      on_device_.add(device);
+      on_node_.add(node);
+      if (node != home_node)
+        ++metrics_.cross_node_rows.flat_per_expert;
+      else if (device != token.home)
+        ++metrics_.intra_node_rows.flat_per_expert;
+    }
+    ++metrics_.tokens;
+    count_devices(token.home, home_node);
+    count_nodes(home_node);
+  }
+
+  std::int64_t crossing_tokens() const { return crossing_tokens_; }
+  RoutingMetrics metrics() const { return metrics_; }
+
+ private:
+  void count_devices(int home, int home_node) {
+    for (const int device : on_device_.touched()) {
+      const int node = topology_.node_of(device);
+      if (node != home_node) {
+        ++metrics_.cross_node_rows.flat_per_device;
+        ++metrics_.device_groups[on_device_.count(device)];
+        // The row arrives at home's peer and is handed on from there.
+        if (device != topology_.peer_on(home, node)) ++metrics_.intra_node_rows.hierarchical;
+      } else if (device != home) {
+        ++metrics_.intra_node_rows.flat_per_device;
+        ++metrics_.intra_node_rows.hierarchical;
+      }
+    }
+  }
+
+  void count_nodes(int home_node) {
+    bool crossed = false;
+    for (const int node : on_node_.touched()) {
+      if (node == home_node) continue;
+      crossed = true;
+      ++metrics_.cross_node_rows.hierarchical;
+      ++metrics_.node_groups[on_node_.count(node)];
+    }
+    crossing_tokens_ += crossed ? 1 : 0;
+  }
+
+  const Topology& topology_;
+  const ReplicaSelector& selector_;
+  int layer_;
+  Tally on_device_, on_node_;
+  std::int64_t crossing_tokens_ = 0;
+  RoutingMetrics metrics_;
+};
+
+// The figures per token, from the counts.
+void divide_by_tokens(RoutingMetrics& m, std::int64_t crossing_tokens) {
+  if (m.tokens == 0) return;
+  const auto per_token = [&](std::int64_t count) {
+    return static_cast<double>(count) / static_cast<double>(m.tokens);
+  };
+  m.nodes_visited = per_token(m.cross_node_rows.hierarchical);
+  m.crossing_share = per_token(crossing_tokens);
+  m.devices_visited =
+      per_token(m.cross_node_rows.flat_per_device + m.intra_node_rows.flat_per_device);
+  m.crossing_copies = per_token(m.cross_node_rows.flat_per_expert);
+}
+
+void measure_balance(RoutingMetrics& m) {
+  const auto total =
+      static_cast<double>(std::accumulate(m.load.begin(), m.load.end(), std::int64_t{0}));
+  if (!(total > 0)) return;
+  const double mean = total / static_cast<double>(m.load.size());
+  double squares = 0;
+  double largest = 0;
+  for (const std::int64_t load : m.load) {
+    const auto value = static_cast<double>(load);
+    squares += (value - mean) * (value - mean);
+    largest = std::max(largest, value);
+  }
+  m.load_max_over_mean = largest / mean;
+  m.load_std = std::sqrt(squares / static_cast<double>(m.load.size()));
+}
+
+void add(DispatchRows& to, const DispatchRows& from) {
+  to.flat_per_expert += from.flat_per_expert;
+  to.flat_per_device += from.flat_per_device;
+  to.hierarchical += from.hierarchical;
+}
+
+void add(std::vector<std::int64_t>& to, const std::vector<std::int64_t>& from) {
+  to.resize(from.size());
+  std::transform(to.begin(), to.end(), from.begin(), to.begin(), std::plus<>());
+}
+
+RoutingMetrics sum_of(const std::vector<RoutingMetrics>& layers) {
+  RoutingMetrics total;
+  for (const RoutingMetrics& layer : layers) {
+    total.tokens += layer.tokens;
+    total.copies += layer.copies;
+    add(total.cross_node_rows, layer.cross_node_rows);
+    add(total.intra_node_rows, layer.intra_node_rows);
+    add(total.load, layer.load);
+    add(total.node_groups, layer.node_groups);
+    add(total.device_groups, layer.device_groups);
+    total.load_max_over_mean += layer.load_max_over_mean / static_cast<double>(layers.size());
+    total.load_std += layer.load_std / static_cast<double>(layers.size());
+  }
+  return total;
+}
+
+void check_shapes(const Plan& plan, const RoutingTrace& trace) {
+  const auto text = [](std::size_t layers, int experts, int top_k) {
+    return std::to_string(layers) + " MoE layers of " + std::to_string(experts) + " experts, top-" +
+           std::to_string(top_k);
+  };
+  if (plan.layers.size() != static_cast<std::size_t>(trace.layers) ||
+      plan.num_experts != trace.num_experts || plan.top_k != trace.top_k)
+    fail_input({"routing trace of " + trace.model,
+                text(static_cast<std::size_t>(trace.layers), trace.num_experts, trace.top_k),
+                "the plan's " + text(plan.layers.size(), plan.num_experts, plan.top_k),
+                "use a trace of the model that the plan is for"});
+}
+
+}  // namespace
+
+PlanMetrics evaluate(const Plan& plan, const RoutingTrace& trace, RoutingPolicy policy,
+                     int threads) {
+  check_shapes(plan, trace);
+  const auto selector = make_selector(policy, plan);
+  const std::vector<TokenOrigin> tokens = origins(trace, plan.topology.devices());
+  PlanMetrics metrics;
+  metrics.layers.resize(plan.layers.size());
+  std::vector<std::int64_t> crossing(plan.layers.size());
+  parallel_for(trace.layers, threads, [&](int layer) {
+    LayerReplay replay(plan, *selector, layer);
+    for (std::size_t t = 0; t < tokens.size(); ++t)
+      replay.add(tokens[t], trace.chosen(static_cast<std::int64_t>(t), layer));
+    const auto l = static_cast<std::size_t>(layer);
+    RoutingMetrics& m = metrics.layers[l];
+    m = replay.metrics();
+    crossing[l] = replay.crossing_tokens();
+    for (const auto& instances : plan.layers[l].experts)
+      m.copies += static_cast<int>(instances.size()) - 1;
+    m.extra_memory = static_cast<double>(m.copies) / plan.num_experts;
+    divide_by_tokens(m, crossing[l]);
+    measure_balance(m);
+  });
+  metrics.total = sum_of(metrics.layers);
+  divide_by_tokens(metrics.total,
+                   std::accumulate(crossing.begin(), crossing.end(), std::int64_t{0}));
+  metrics.total.extra_memory = static_cast<double>(metrics.total.copies) /
+                               (static_cast<double>(plan.num_experts) * trace.layers);
+  return metrics;
+}
+
+void note_nodes_visited(Plan& plan, const PlanMetrics& metrics) {
+  GM_CHECK(plan.layers.size() == metrics.layers.size(), "metrics are of another plan");
+  for (std::size_t l = 0; l < plan.layers.size(); ++l)
+    plan.layers[l].nodes_visited = metrics.layers[l].nodes_visited;
+}
+
+}  // namespace gracemoe

@@ -1,0 +1,64 @@
+// What a plan costs on a routing trace: the trace is replayed, every token's experts served by the
+// instances that the routing policy picks, and what would cross is counted.
+//
+// Homes: the requests of a run are dealt to the devices round robin, so the s-th sequence of the
+// trace (in order of appearance, from 0) has its home on device s modulo devices. Token keys are
+// those of the run: token_key(sequence number, position in the sequence). A trace of a whole run
+// therefore gives exactly that run's counts.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "plan/plan.h"
+#include "routing/replica_selector.h"
+#include "trace/routing_trace.h"
+
+namespace gracemoe {
+
+// Rows (copies of a token's hidden state) that the three exchanges send in dispatch.
+struct DispatchRows {
+  std::int64_t flat_per_expert = 0;  // one a (token, expert)
+  std::int64_t flat_per_device = 0;  // one a (token, device)
+  std::int64_t hierarchical =
+      0;  // across nodes one a (token, node); then one a (token, device) inside it
+};
+
+// One layer, or the sum over layers; there a token counts once a layer, so that figures "per token"
+// are means over layers.
+struct RoutingMetrics {
+  std::int64_t tokens = 0;
+  // Per token; all 0 for an empty trace.
+  double nodes_visited = 0;    // other nodes than home's that hold one of its experts' instances
+  double crossing_share = 0;   // share of the tokens that visit any other node
+  double devices_visited = 0;  // other devices than home
+  double crossing_copies = 0;  // (token, expert) pairs served on another node
+
+  std::vector<std::int64_t> load;  // [devices] (token, expert) computations
+  double load_max_over_mean = 0;   // in total: mean over layers; 0 for an empty trace
+  double load_std = 0;             // over devices, in computations; in total: mean over layers
+  int copies = 0;                  // expert instances beyond one an expert
+  double extra_memory = 0;         // copies / experts
+
+  DispatchRows cross_node_rows;  // to another node
+  DispatchRows intra_node_rows;  // to another device of the same node
+  // What comes back across nodes depends on how many of a token's experts share the way
+  // (exchange.h, Reduction): [j] is the number of (token, other node) pairs with j experts there,
+  // and of (token, device of another node) pairs. [top_k + 1]
+  std::vector<std::int64_t> node_groups;
+  std::vector<std::int64_t> device_groups;
+};
+
+struct PlanMetrics {
+  std::vector<RoutingMetrics> layers;  // [MoE layers]
+  RoutingMetrics total;
+};
+
+// Error (kInput) if plan and trace differ in experts, top_k or layers. `threads`: 0 is one a
+// hardware thread; no influence on the result. Cost: about 10 ns a (token, layer, expert).
+PlanMetrics evaluate(const Plan& plan, const RoutingTrace& trace, RoutingPolicy policy,
+                     int threads = 0);
+
+// Stores each layer's nodes_visited in the plan.
+void note_nodes_visited(Plan& plan, const PlanMetrics& metrics);
+
+}  // namespace gracemoe

@@ -1,0 +1,20 @@
+// Choosing the ratio r of controlled non-uniform grouping (method.md section 2).
+#pragma once
+#include <cstddef>
+#include <span>
+
+namespace gracemoe {
+
+// One candidate ratio and what its groups are worth.
+struct RatioPoint {
+  double ratio = 0;
+  double deviation = 0;  // S(r): root mean square distance of the sizes from their mean, in experts
+  double utilisation = 0;  // U(r): share of the affinity that is inside groups, in [0, 1]
+};
+
+// The knee of the curve (S, U): both axes scaled to [0, 1], the point farthest above the chord from
+// the least S (the largest U there) to the largest. Where no point is above it: the least S. Ties
+// go to the smaller S, then the earlier point. `curve` must not be empty.
+std::size_t knee(std::span<const RatioPoint> curve);
+
+}  // namespace gracemoe
