@@ -1,0 +1,107 @@
+#include <algorithm>
+
+#include "base/error.h"
+#include "compute/backend.h"
+#include "compute/checks.h"
+#include "compute/cpu/isa.h"
+#include "compute/cpu/parallel.h"
+#include "compute/cpu/parts.h"
+
+namespace gracemoe {
+namespace {
+
+class CpuBackend final : public Backend {
+ public:
+  CpuBackend(Isa isa, int threads) : isa_(isa), threads_(threads), kernels_(kernels_for(isa)) {}
+
+  std::string name() const override { return std::string("cpu (") + isa_name(isa_) + ")"; }
+  std::size_t row_element_size() const override { return sizeof(bf16); }
+
+  std::unique_ptr<Linear> linear(WeightView weight) const override {
+    return make_packed_linear(weight, kernels_.rounded, threads_);
+  }
+  std::unique_ptr<Linear> linear_float32(WeightView weight) const override {
+    return make_packed_linear(weight, kernels_.exact, threads_);
+  }
+  std::unique_ptr<ExpertGroup> experts(std::vector<ExpertWeights> experts) const override {
+    return make_packed_experts(experts, kernels_, threads_);
+  }
+
+  void rms_norm(std::span<const float> x, std::span<const bf16> weight, double eps,
+                std::span<float> y) const override {
+    check_rms_norm(x, weight, y);
+    const std::size_t width = weight.size();
+    for_each_row(x.size() / width, width, [&](std::size_t row) {
+      kernels_.rms_norm(x.data() + row * width, weight.data(), width, eps, y.data() + row * width);
+    });
+  }
+
+  void rope(std::span<float> x, int heads, int head_dim, std::span<const std::int32_t> position,
+            double theta) const override {
+    check_rope(x, heads, head_dim, position);
+    if (position.empty()) return;
+    const auto dim = static_cast<std::size_t>(head_dim);
+    const auto width = static_cast<std::size_t>(heads) * dim;
+    const auto table =
+        rope_.rows(*std::max_element(position.begin(), position.end()), dim / 2, theta);
+    for_each_row(position.size(), width, [&](std::size_t row) {
+      rotate_row(x.subspan(row * width, width), dim, position[row], theta, *table);
+    });
+  }
+
+  void store_rows(std::span<const float> x, std::byte* rows) const override {
+    kernels_.store(x.data(), rows, x.size());
+  }
+
+  void attention(std::span<const float> q, int heads, int kv_heads, int head_dim,
+                 std::span<const AttentionSpan> spans, std::span<float> out) const override {
+    check_attention(q, heads, kv_heads, head_dim, spans, out);
+    const AttentionShape shape{static_cast<std::size_t>(heads), static_cast<std::size_t>(kv_heads),
+                               static_cast<std::size_t>(head_dim)};
+    packed_attention(kernels_, threads_, shape, q, spans, out);
+  }
+
+ private:
+  template <class Body>
+  void for_each_row(std::size_t rows, std::size_t width, const Body& body) const {
+    constexpr std::size_t kRows = 16;  // an item's, to spread the cost of handing it out
+    const auto work = static_cast<double>(rows) * static_cast<double>(width) * 4;
+    parallel_for(threads_, (rows + kRows - 1) / kRows, work, [&](std::size_t i, int) {
+      for (std::size_t row = i * kRows; row < std::min(rows, (i + 1) * kRows); ++row) body(row);
+    });
+  }
+
+  void rotate_row(std::span<float> row, std::size_t dim, std::int32_t position, double theta,
+                  const RopeTable::Rows& table) const {
+    const std::size_t half = dim / 2;
+    RopeTable::Rows own;
+    const float* angles = table.data() + static_cast<std::size_t>(position) * dim;
+    if (position >= RopeTable::kKept) {
+      own.resize(dim);
+      RopeTable::fill(position, half, theta, own.data());
+      angles = own.data();
+    }
+    for (std::size_t h = 0; h < row.size(); h += dim) {
+      kernels_.rotate(row.data() + h, angles, angles + half, half);
+    }
+  }
+
+  Isa isa_;
+  int threads_;
+  Kernels kernels_;
+  RopeTable rope_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options) {
+  if (options.threads < 1) {
+    fail_usage({.what = "threads of the cpu backend",
+                .got = std::to_string(options.threads),
+                .wanted = "at least 1",
+                .action = ""});
+  }
+  return std::make_unique<CpuBackend>(choose_isa(options.isa), options.threads);
+}
+
+}  // namespace gracemoe

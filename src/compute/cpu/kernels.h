@@ -1,0 +1,84 @@
+// The inner loops of the cpu backend, as tables of functions, one table an instruction set.
+//
+// Products work on panels and tiles:
+// - a panel holds 32 outputs' weights, bf16 [pairs][32][2]: pair p of output c is the inputs 2p and
+// 2p+1, so that one
+//   vector load feeds vdpbf16ps, and a shift or a mask turns it into float32 for the sets without
+//   it. Outputs beyond the last and the input beyond an odd width are zero.
+// - a tile holds up to max_rows rows of x, [pairs][rows][2], in bf16 or float32.
+// Every output element has one accumulator and takes its pairs in rising order, whatever the tile's
+// height: that is why a row's result does not depend on its neighbours. Sets without vdpbf16ps
+// compute exactly acc = fma(x, w, acc) over rising inputs, hence the same bits as each other.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "base/bf16.h"
+#include "compute/cpu/isa.h"
+
+namespace gracemoe {
+
+constexpr std::size_t kPanel = 32;        // outputs of a panel
+constexpr std::size_t kMaxTileRows = 12;  // the largest max_rows of all sets
+
+struct ProductKernels {
+  std::size_t max_rows = 0;      // rows of a full tile
+  std::size_t element_size = 0;  // bytes of a tile's element: 2 (bf16) or 4 (float32)
+  // n rows of `width` elements at rows[0..n-1], which may lie unaligned -> tile.
+  void (*pack_bf16)(const std::byte* const* rows, std::size_t n, std::size_t width,
+                    std::byte* tile) = nullptr;
+  void (*pack_float)(const float* const* rows, std::size_t n, std::size_t width,
+                     std::byte* tile) = nullptr;
+  // out[r * out_stride + c] for all rows r of the tile and the 32 * count outputs of `count`
+  // adjacent panels.
+  void (*multiply)(const std::byte* tile, std::size_t rows, const bf16* panels, std::size_t pairs,
+                   std::size_t count, float* out, std::size_t out_stride) = nullptr;
+  // gate_up [rows][stride], of which 16 gates g, then their 16 ups u -> silu(g) * u, rounded to
+  // bf16, as the pairs first_pair .. first_pair + 7 of a tile of that many rows.
+  void (*gate)(const float* gate_up, std::size_t stride, std::size_t rows, std::size_t first_pair,
+               std::byte* tile) = nullptr;
+};
+
+constexpr std::size_t kMaxQueries = 16;  // of one attention tile
+
+// Some queries (heads of rows) that share a key head. `length[i]`, the positions that query i sees,
+// never falls with i.
+struct AttentionTile {
+  std::size_t count = 0;
+  const float* q[kMaxQueries];  // [dim] each
+  float* out[kMaxQueries];      // [dim] each
+  std::size_t length[kMaxQueries];
+  std::size_t dim = 0;
+  const std::byte* keys = nullptr;  // bf16 [dim] of position j at keys + j * stride
+  const std::byte* values = nullptr;
+  std::size_t stride = 0;  // bytes
+  float scale = 1;
+  // Scratch, floats: [count][score_stride], and attention_scratch() more behind it.
+  float* scratch = nullptr;
+  std::size_t score_stride = 0;  // at least the largest length, a multiple of kKeyBlock
+};
+constexpr std::size_t kKeyBlock = 16;  // positions that one step of the scores takes
+constexpr std::size_t attention_scratch(std::size_t dim) {
+  return (kKeyBlock + 1) * dim;
+}
+
+struct Kernels {
+  ProductKernels rounded;  // x rounded to bf16
+  ProductKernels exact;    // x as it is, in float32 (no pack_bf16, no gate)
+  void (*rms_norm)(const float* x, const bf16* weight, std::size_t width, double eps,
+                   float* y) = nullptr;
+  // One head in place: (a, b) = (head[i], head[i + half]) -> (a cos - b sin, b cos + a sin).
+  void (*rotate)(float* head, const float* cosine, const float* sine, std::size_t half) = nullptr;
+  void (*store)(const float* x, std::byte* rows, std::size_t n) = nullptr;  // rounds to bf16
+  void (*attend)(const AttentionTile& tile) = nullptr;
+  void (*exponential)(const float* x, float* y,
+                      std::size_t n) = nullptr;  // the exp of the others, for tests
+};
+
+Kernels avx2_kernels();
+Kernels avx512_kernels();
+Kernels avx512_bf16_kernels();
+// Only for sets that isa_available().
+Kernels kernels_for(Isa isa);
+
+}  // namespace gracemoe

@@ -1,0 +1,46 @@
+#if defined(__x86_64__)
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <type_traits>
+#include <utility>
+
+#include "compute/cpu/kernels.h"
+#include "compute/cpu/vec_avx2.h"
+
+namespace gracemoe {
+namespace avx2 {
+namespace {
+
+// 16 registers: 12 accumulators, two pairs of weights, one value of x.
+constexpr std::size_t kTileRows = 6;
+constexpr std::size_t kWideRows = 3;
+constexpr std::size_t kWideVectors = 4;
+constexpr std::size_t kHalfRows = 0;
+
+#include "compute/cpu/exponential.inc"
+#include "compute/cpu/pack.inc"
+#include "compute/cpu/product.inc"
+#include "compute/cpu/vector.inc"
+// After vector.inc, whose 16 lanes it uses.
+#include "compute/cpu/attention.inc"
+
+}  // namespace
+}  // namespace avx2
+
+Kernels avx2_kernels() {
+  using namespace avx2;
+  Kernels kernels;
+  kernels.rounded = {kTileRows, sizeof(float),   pack<WidenBf16>, pack<RoundAndWidenFloat>,
+                     multiply,  gate_tile<float>};
+  kernels.exact = {kTileRows, sizeof(float), nullptr, pack<KeepFloat>, multiply, nullptr};
+  kernels.rms_norm = rms_norm;
+  kernels.rotate = rotate;
+  kernels.store = store_rows;
+  kernels.attend = attend;
+  kernels.exponential = exponentials;
+  return kernels;
+}
+
+}  // namespace gracemoe
+#endif

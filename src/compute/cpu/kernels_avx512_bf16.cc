@@ -1,0 +1,100 @@
+#if defined(__x86_64__)
+#include <algorithm>
+#include <array>
+#include <type_traits>
+#include <utility>
+
+#include "compute/cpu/kernels.h"
+#include "compute/cpu/vec_avx512.h"
+
+#define GM_TARGET_BF16 \
+  __attribute__((target("avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")))
+
+namespace gracemoe {
+namespace avx512_bf16 {
+namespace {
+
+using namespace avx512;
+
+#include "compute/cpu/exponential.inc"
+#include "compute/cpu/pack.inc"
+
+constexpr std::size_t kTileRows = 12;
+constexpr std::size_t kPanelVectors = kPanel / kLanes;
+
+GM_TARGET_BF16 __attribute__((always_inline)) inline F dot(F sum, I a, std::uint32_t b) {
+  return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(a),
+                          reinterpret_cast<__m512bh>(_mm512_set1_epi32(static_cast<int>(b))));
+}
+
+// R rows by P panels of 32 outputs.
+template <std::size_t R, std::size_t P>
+GM_TARGET_BF16 void multiply_block(const std::uint32_t* x, const bf16* panels, std::size_t pairs,
+                                   float* out, std::size_t out_stride) {
+  constexpr std::size_t kVectors = P * kPanelVectors;
+  F sum[R][kVectors];
+#pragma GCC unroll 16
+  for (std::size_t r = 0; r < R; ++r) {
+#pragma GCC unroll 16
+    for (std::size_t v = 0; v < kVectors; ++v) sum[r][v] = zero();
+  }
+  const std::size_t panel_size = pairs * kPanel * 2;
+  for (std::size_t p = 0; p < pairs; ++p, x += R, panels += kPanel * 2) {
+    I w[kVectors];
+#pragma GCC unroll 16
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      w[v] = load_pairs(panels + v / kPanelVectors * panel_size + v % kPanelVectors * kLanes * 2);
+    }
+#pragma GCC unroll 16
+    for (std::size_t r = 0; r < R; ++r) {
+#pragma GCC unroll 16
+      for (std::size_t v = 0; v < kVectors; ++v) sum[r][v] = dot(sum[r][v], w[v], x[r]);
+    }
+  }
+#pragma GCC unroll 16
+  for (std::size_t r = 0; r < R; ++r) {
+#pragma GCC unroll 16
+    for (std::size_t v = 0; v < kVectors; ++v) store(out + r * out_stride + v * kLanes, sum[r][v]);
+  }
+}
+
+// As in product.inc: few rows take more panels at once.
+template <std::size_t R>
+GM_TARGET_BF16 void multiply_rows(const std::byte* tile, const bf16* panels, std::size_t pairs,
+                                  std::size_t count, float* out, std::size_t out_stride) {
+  constexpr std::size_t kWide = R <= 2 ? 4 : R <= 5 ? 2 : 1;
+  const auto* x = reinterpret_cast<const std::uint32_t*>(tile);
+  const std::size_t panel_size = pairs * kPanel * 2;
+  std::size_t p = 0;
+  for (; p + kWide <= count; p += kWide) {
+    multiply_block<R, kWide>(x, panels + p * panel_size, pairs, out + p * kPanel, out_stride);
+  }
+  for (; p < count; ++p) {
+    multiply_block<R, 1>(x, panels + p * panel_size, pairs, out + p * kPanel, out_stride);
+  }
+}
+
+template <std::size_t... R>
+constexpr auto multiply_table(std::index_sequence<R...>) {
+  return std::array{multiply_rows<R + 1>...};
+}
+
+void multiply(const std::byte* tile, std::size_t rows, const bf16* panels, std::size_t pairs,
+              std::size_t count, float* out, std::size_t out_stride) {
+  static constexpr auto kByRows = multiply_table(std::make_index_sequence<kTileRows>());
+  kByRows[rows - 1](tile, panels, pairs, count, out, out_stride);
+}
+
+}  // namespace
+}  // namespace avx512_bf16
+
+Kernels avx512_bf16_kernels() {
+  using namespace avx512_bf16;
+  Kernels kernels = avx512_kernels();
+  kernels.rounded = {kTileRows,        sizeof(bf16), pack<KeepBf16>,
+                     pack<RoundFloat>, multiply,     gate_tile<bf16>};
+  return kernels;
+}
+
+}  // namespace gracemoe
+#endif

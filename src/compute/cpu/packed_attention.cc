@@ -1,0 +1,97 @@
+#include <algorithm>
+#include <cmath>
+
+#include "compute/cpu/buffer.h"
+#include "compute/cpu/parallel.h"
+#include "compute/cpu/parts.h"
+
+namespace gracemoe {
+namespace {
+
+// Scores of one tile: 256 KB of float32, about a quarter of a core's second-level cache. Longer
+// contexts take fewer queries at once.
+constexpr std::size_t kScores = std::size_t{1} << 16;
+
+// Queries first .. first + count - 1 of a key head of a span; query i is row i / group, head i %
+// group of the key head's.
+struct Unit {
+  const AttentionSpan* span = nullptr;
+  std::size_t kv_head = 0;
+  std::size_t first = 0, count = 0;
+};
+
+std::size_t round_up(std::size_t n) {
+  return (n + kKeyBlock - 1) / kKeyBlock * kKeyBlock;
+}
+
+std::size_t positions(const AttentionSpan& span) {
+  return static_cast<std::size_t>(span.first_position) + static_cast<std::size_t>(span.rows);
+}
+
+std::size_t queries_a_tile(const AttentionSpan& span) {
+  return std::clamp<std::size_t>(kScores / round_up(positions(span)), 1, kMaxQueries);
+}
+
+std::vector<Unit> cut_units(std::span<const AttentionSpan> spans, const AttentionShape& shape) {
+  std::vector<Unit> units;
+  const std::size_t group = shape.heads / shape.kv_heads;
+  for (const AttentionSpan& span : spans) {
+    const std::size_t queries = static_cast<std::size_t>(span.rows) * group;
+    if (queries == 0) continue;
+    const std::size_t step = queries_a_tile(span);
+    for (std::size_t head = 0; head < shape.kv_heads; ++head) {
+      for (std::size_t first = 0; first < queries; first += step) {
+        units.push_back({&span, head, first, std::min(step, queries - first)});
+      }
+    }
+  }
+  return units;
+}
+
+AttentionTile make_tile(const Unit& unit, const AttentionShape& shape, const float* q, float* out) {
+  const AttentionSpan& span = *unit.span;
+  const std::size_t group = shape.heads / shape.kv_heads;
+  AttentionTile tile;
+  tile.count = unit.count;
+  tile.dim = shape.dim;
+  tile.stride = shape.kv_heads * shape.dim * sizeof(bf16);
+  tile.keys = span.keys + unit.kv_head * shape.dim * sizeof(bf16);
+  tile.values = span.values + unit.kv_head * shape.dim * sizeof(bf16);
+  tile.scale = 1.0F / std::sqrt(static_cast<float>(shape.dim));
+  for (std::size_t i = 0; i < unit.count; ++i) {
+    const std::size_t row = (unit.first + i) / group;
+    const std::size_t head = unit.kv_head * group + (unit.first + i) % group;
+    const std::size_t at =
+        ((static_cast<std::size_t>(span.first_row) + row) * shape.heads + head) * shape.dim;
+    tile.q[i] = q + at;
+    tile.out[i] = out + at;
+    tile.length[i] = static_cast<std::size_t>(span.first_position) + row + 1;
+  }
+  tile.score_stride = round_up(tile.length[unit.count - 1]);
+  return tile;
+}
+
+}  // namespace
+
+void packed_attention(const Kernels& kernels, int threads, const AttentionShape& shape,
+                      std::span<const float> q, std::span<const AttentionSpan> spans,
+                      std::span<float> out) {
+  const auto units = cut_units(spans, shape);
+  std::size_t scratch = 0;
+  double work = 0;
+  for (const AttentionSpan& span : spans) {
+    const std::size_t length = round_up(positions(span));
+    scratch = std::max(scratch, queries_a_tile(span) * length);
+    work += 2.0 * static_cast<double>(length * shape.heads * shape.dim) * span.rows;
+  }
+  scratch = round_up(scratch + attention_scratch(shape.dim));
+  const Buffer memory(static_cast<std::size_t>(threads) * scratch * sizeof(float));
+  parallel_for(threads, units.size(), work, [&](std::size_t i, int slot) {
+    AttentionTile tile = make_tile(units[i], shape, q.data(), out.data());
+    tile.scratch =
+        reinterpret_cast<float*>(memory.data()) + static_cast<std::size_t>(slot) * scratch;
+    kernels.attend(tile);
+  });
+}
+
+}  // namespace gracemoe

@@ -1,0 +1,197 @@
+// Grouped SwiGLU: gate and up in one product (a panel holds 16 gates and the same 16 ups, so that
+// silu(g) * u is taken from one tile's sums), rounded to bf16, then down, rounded to bf16. Work
+// goes in waves of a bounded number of entries, each in three steps: pack x, gate and up, down.
+#include "compute/checks.h"
+#include "compute/cpu/buffer.h"
+#include "compute/cpu/packed_matrix.h"
+#include "compute/cpu/parallel.h"
+#include "compute/cpu/parts.h"
+
+namespace gracemoe {
+namespace {
+
+constexpr std::size_t kGates = kPanel / 2;  // gates of a panel of gate and up
+// Bounds the scratch memory: for hidden 2048 and width 1024, 12 MB of tiles in bf16.
+constexpr std::size_t kWaveEntries = 2048;
+
+// Some entries of one expert, which share its panels while these are in the cache.
+struct Block {
+  std::size_t expert = 0;
+  std::size_t first = 0;  // entry
+  Cut tiles;
+};
+
+std::vector<Block> cut_blocks(const GroupedRows& work, std::size_t tile_rows) {
+  std::vector<Block> blocks;
+  for (std::size_t group = 0; group < work.expert.size(); ++group) {
+    const auto first = static_cast<std::size_t>(work.offsets[group]);
+    const Cut cut(static_cast<std::size_t>(work.offsets[group + 1]) - first,
+                  kBlockTiles * tile_rows);
+    for (std::size_t b = 0; b < cut.parts(); ++b) {
+      blocks.push_back({static_cast<std::size_t>(work.expert[group]), first + cut.first(b),
+                        Cut(cut.size(b), tile_rows)});
+    }
+  }
+  return blocks;
+}
+
+class PackedExperts final : public ExpertGroup {
+ public:
+  PackedExperts(const std::vector<ExpertWeights>& experts, const Kernels& kernels, int threads)
+      : kernels_(kernels), threads_(threads), experts_(experts.size()) {
+    if (experts.empty()) return;
+    hidden_ = static_cast<std::size_t>(experts[0].down.out);
+    width_ = static_cast<std::size_t>(experts[0].down.in);
+    gate_up_ = {(width_ + kGates - 1) / kGates * kPanel, hidden_};
+    down_ = {hidden_, width_};
+    panels_ = Buffer(experts.size() * expert_elements() * sizeof(bf16));
+    for (std::size_t e = 0; e < experts.size(); ++e) pack_expert(experts[e], e);
+  }
+
+  void forward(const GroupedRows& work, std::byte* outputs) const override {
+    check_grouped_rows(work, experts_);
+    const auto blocks = cut_blocks(work, kernels_.rounded.max_rows);
+    const std::size_t wave_entries = std::min(kWaveEntries + kBlockTiles * kMaxTileRows,
+                                              static_cast<std::size_t>(work.row_of.size()));
+    Wave wave;
+    wave.work = &work;
+    wave.outputs = outputs;
+    wave.x = Buffer(wave_entries * x_row_bytes());
+    wave.h = Buffer(wave_entries * h_row_bytes());
+    for (std::size_t first = 0; first < blocks.size();) {
+      std::size_t last = first, entries = 0;
+      do {
+        entries += blocks[last].tiles.items();
+      } while (++last < blocks.size() && entries < kWaveEntries);
+      wave.blocks = std::span(blocks).subspan(first, last - first);
+      run(wave, static_cast<double>(entries));
+      first = last;
+    }
+  }
+
+ private:
+  struct Wave {
+    const GroupedRows* work = nullptr;
+    std::byte* outputs = nullptr;
+    std::span<const Block> blocks;
+    Buffer x, h;  // tiles, a block's behind the block's before
+    std::size_t offset(const Block& block) const { return block.first - blocks[0].first; }
+  };
+
+  std::size_t expert_elements() const { return gate_up_.elements() + down_.elements(); }
+  std::size_t x_row_bytes() const { return gate_up_.pairs() * 2 * kernels_.rounded.element_size; }
+  std::size_t h_row_bytes() const {
+    return gate_up_.panels() * kGates * kernels_.rounded.element_size;
+  }
+  bf16* gate_up_panels(std::size_t expert) const {
+    return reinterpret_cast<bf16*>(panels_.data()) + expert * expert_elements();
+  }
+  bf16* down_panels(std::size_t expert) const {
+    return gate_up_panels(expert) + gate_up_.elements();
+  }
+
+  void pack_expert(const ExpertWeights& expert, std::size_t e) {
+    const auto gate_or_up = [&](std::size_t o) -> const bf16* {
+      const std::size_t row = o / kPanel * kGates + o % kGates;
+      const auto& data = o % kPanel < kGates ? expert.gate.data : expert.up.data;
+      return row < width_ ? data.data() + row * hidden_ : nullptr;
+    };
+    const auto down = [&](std::size_t o) -> const bf16* {
+      return o < hidden_ ? expert.down.data.data() + o * width_ : nullptr;
+    };
+    pack_matrix(gate_up_, gate_or_up, gate_up_panels(e));
+    pack_matrix(down_, down, down_panels(e));
+  }
+
+  void run(const Wave& wave, double entries) const {
+    const auto size = static_cast<double>(hidden_ * width_);
+    parallel_for(threads_, wave.blocks.size(), entries * static_cast<double>(hidden_),
+                 [&](std::size_t b, int) { pack_block(wave, wave.blocks[b]); });
+    for_each_part(wave, gate_up_, 2 * entries * size,
+                  [&](const Block& block, std::size_t first, std::size_t last) {
+                    gate_and_up(wave, block, first, last);
+                  });
+    for_each_part(wave, down_, entries * size,
+                  [&](const Block& block, std::size_t first, std::size_t last) {
+                    down(wave, block, first, last);
+                  });
+  }
+
+  // use(block, first panel, last panel): all panels of all blocks, in parallel.
+  template <class Use>
+  void for_each_part(const Wave& wave, const PackedShape& shape, double work,
+                     const Use& use) const {
+    const std::size_t parts = panel_parts(threads_, wave.blocks.size(), shape.panels());
+    const Cut panels(shape.panels(), (shape.panels() + parts - 1) / parts);
+    parallel_for(threads_, wave.blocks.size() * panels.parts(), work, [&](std::size_t item, int) {
+      const std::size_t part = item % panels.parts();
+      use(wave.blocks[item / panels.parts()], panels.first(part), panels.first(part + 1));
+    });
+  }
+
+  void pack_block(const Wave& wave, const Block& block) const {
+    const std::byte* rows[kMaxTileRows];
+    std::byte* tiles = wave.x.data() + wave.offset(block) * x_row_bytes();
+    for (std::size_t t = 0; t < block.tiles.parts(); ++t) {
+      for (std::size_t r = 0; r < block.tiles.size(t); ++r) {
+        const auto row = wave.work->row_of[block.first + block.tiles.first(t) + r];
+        rows[r] = wave.work->rows + static_cast<std::size_t>(row) * hidden_ * sizeof(bf16);
+      }
+      kernels_.rounded.pack_bf16(rows, block.tiles.size(t), hidden_,
+                                 tiles + block.tiles.first(t) * x_row_bytes());
+    }
+  }
+
+  void gate_and_up(const Wave& wave, const Block& block, std::size_t first,
+                   std::size_t last) const {
+    const auto& product = kernels_.rounded;
+    for_each_product(
+        block.tiles.parts(), first, last, [&](std::size_t t, std::size_t panel, std::size_t count) {
+          const std::size_t row = wave.offset(block) + block.tiles.first(t);
+          const std::size_t rows = block.tiles.size(t);
+          Sums sums;
+          product.multiply(wave.x.data() + row * x_row_bytes(), rows,
+                           gate_up_panels(block.expert) + panel * gate_up_.panel_elements(),
+                           gate_up_.pairs(), count, sums, count * kPanel);
+          for (std::size_t c = 0; c < count; ++c) {
+            product.gate(sums + c * kPanel, count * kPanel, rows, (panel + c) * kGates / 2,
+                         wave.h.data() + row * h_row_bytes());
+          }
+        });
+  }
+
+  void down(const Wave& wave, const Block& block, std::size_t first, std::size_t last) const {
+    for_each_product(
+        block.tiles.parts(), first, last, [&](std::size_t t, std::size_t panel, std::size_t count) {
+          const std::size_t row = block.tiles.first(t);
+          const std::size_t rows = block.tiles.size(t);
+          const std::size_t columns = down_.columns(panel, count);
+          Sums sums;
+          kernels_.rounded.multiply(wave.h.data() + (wave.offset(block) + row) * h_row_bytes(),
+                                    rows,
+                                    down_panels(block.expert) + panel * down_.panel_elements(),
+                                    down_.pairs(), count, sums, count * kPanel);
+          for (std::size_t r = 0; r < rows; ++r) {
+            const std::size_t at = (block.first + row + r) * hidden_ + panel * kPanel;
+            kernels_.store(sums + r * count * kPanel, wave.outputs + at * sizeof(bf16), columns);
+          }
+        });
+  }
+
+  Kernels kernels_;
+  int threads_;
+  std::size_t experts_;
+  std::size_t hidden_ = 0, width_ = 0;
+  PackedShape gate_up_, down_;  // gate_up_.out counts the padding of its last panel
+  Buffer panels_;               // per expert: gate and up, then down
+};
+
+}  // namespace
+
+std::unique_ptr<ExpertGroup> make_packed_experts(const std::vector<ExpertWeights>& experts,
+                                                 const Kernels& kernels, int threads) {
+  check_experts(experts);
+  return std::make_unique<PackedExperts>(experts, kernels, threads);
+}
+
+}  // namespace gracemoe

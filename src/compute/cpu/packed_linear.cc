@@ -1,0 +1,94 @@
+#include "compute/checks.h"
+#include "compute/cpu/buffer.h"
+#include "compute/cpu/packed_matrix.h"
+#include "compute/cpu/parallel.h"
+#include "compute/cpu/parts.h"
+
+namespace gracemoe {
+namespace {
+
+class PackedLinear final : public Linear {
+ public:
+  PackedLinear(WeightView weight, const ProductKernels& kernels, int threads)
+      : kernels_(kernels),
+        threads_(threads),
+        shape_{static_cast<std::size_t>(weight.out), static_cast<std::size_t>(weight.in)},
+        panels_(shape_.elements() * sizeof(bf16)) {
+    const auto row_of = [&](std::size_t o) {
+      return o < shape_.out ? weight.data.data() + o * shape_.in : nullptr;
+    };
+    pack_matrix(shape_, row_of, reinterpret_cast<bf16*>(panels_.data()));
+  }
+  int out() const override { return static_cast<int>(shape_.out); }
+  int in() const override { return static_cast<int>(shape_.in); }
+
+  void forward(std::span<const float> x, int rows, std::span<float> y) const override {
+    check_linear(*this, x, rows, y);
+    const Cut tiles(static_cast<std::size_t>(rows), kernels_.max_rows);
+    const Cut blocks(tiles.parts(), kBlockTiles);
+    const Cut panels(shape_.panels(), panels_a_part(blocks.parts()));
+    const Buffer packed(static_cast<std::size_t>(rows) * row_bytes());
+    const auto elements = static_cast<double>(x.size());
+    parallel_for(threads_, tiles.parts(), elements,
+                 [&](std::size_t t, int) { pack(x.data(), tiles, t, packed.data()); });
+    parallel_for(threads_, blocks.parts() * panels.parts(),
+                 elements * static_cast<double>(shape_.out), [&](std::size_t item, int) {
+                   const std::size_t block = item / panels.parts();
+                   const std::size_t part = item % panels.parts();
+                   const std::size_t first_tile = blocks.first(block);
+                   for_each_product(blocks.size(block), panels.first(part), panels.first(part + 1),
+                                    [&](std::size_t tile, std::size_t panel, std::size_t count) {
+                                      multiply(packed.data(), tiles, first_tile + tile, panel,
+                                               count, y.data());
+                                    });
+                 });
+  }
+
+ private:
+  std::size_t row_bytes() const { return shape_.pairs() * 2 * kernels_.element_size; }
+
+  std::size_t panels_a_part(std::size_t blocks) const {
+    const std::size_t parts = panel_parts(threads_, blocks, shape_.panels());
+    return (shape_.panels() + parts - 1) / parts;
+  }
+
+  void pack(const float* x, const Cut& tiles, std::size_t t, std::byte* packed) const {
+    const float* rows[kMaxTileRows];
+    for (std::size_t r = 0; r < tiles.size(t); ++r) rows[r] = x + (tiles.first(t) + r) * shape_.in;
+    kernels_.pack_float(rows, tiles.size(t), shape_.in, packed + tiles.first(t) * row_bytes());
+  }
+
+  void multiply(const std::byte* packed, const Cut& tiles, std::size_t t, std::size_t panel,
+                std::size_t count, float* y) const {
+    const std::byte* tile = packed + tiles.first(t) * row_bytes();
+    const bf16* weights =
+        reinterpret_cast<const bf16*>(panels_.data()) + panel * shape_.panel_elements();
+    const std::size_t rows = tiles.size(t);
+    const std::size_t columns = shape_.columns(panel, count);
+    float* out = y + tiles.first(t) * shape_.out + panel * kPanel;
+    if (columns == count * kPanel) {
+      kernels_.multiply(tile, rows, weights, shape_.pairs(), count, out, shape_.out);
+      return;
+    }
+    Sums sums;
+    kernels_.multiply(tile, rows, weights, shape_.pairs(), count, sums, count * kPanel);
+    for (std::size_t r = 0; r < rows; ++r) {
+      std::copy_n(sums + r * count * kPanel, columns, out + r * shape_.out);
+    }
+  }
+
+  ProductKernels kernels_;
+  int threads_;
+  PackedShape shape_;
+  Buffer panels_;
+};
+
+}  // namespace
+
+std::unique_ptr<Linear> make_packed_linear(WeightView weight, const ProductKernels& kernels,
+                                           int threads) {
+  check_weight(weight);
+  return std::make_unique<PackedLinear>(weight, kernels, threads);
+}
+
+}  // namespace gracemoe

@@ -1,0 +1,79 @@
+// Weights in the kernels' layout, and rows cut into the kernels' tiles (see kernels.h for both).
+#pragma once
+#include <algorithm>
+#include <cstddef>
+
+#include "compute/backend.h"
+#include "compute/cpu/kernels.h"
+
+namespace gracemoe {
+
+struct PackedShape {
+  std::size_t out = 0, in = 0;
+  std::size_t panels() const { return (out + kPanel - 1) / kPanel; }
+  std::size_t pairs() const { return (in + 1) / 2; }
+  std::size_t panel_elements() const { return pairs() * kPanel * 2; }
+  std::size_t elements() const { return panels() * panel_elements(); }
+  // Columns that exist among the `count` panels from `panel` on.
+  std::size_t columns(std::size_t panel, std::size_t count) const {
+    return std::min(count * kPanel, out - panel * kPanel);
+  }
+};
+
+// The matrix whose row o is row_of(o) (null: a row of zeros) for o < 32 * panels() -> panels
+// [shape.elements()].
+template <class RowOf>
+void pack_matrix(const PackedShape& shape, const RowOf& row_of, bf16* panels) {
+  for (std::size_t o = 0; o < shape.panels() * kPanel; ++o) {
+    const bf16* row = row_of(o);
+    bf16* to = panels + o / kPanel * shape.panel_elements() + o % kPanel * 2;
+    for (std::size_t p = 0; p < shape.pairs(); ++p, to += kPanel * 2) {
+      to[0] = row ? row[2 * p] : bf16{};
+      to[1] = row && 2 * p + 1 < shape.in ? row[2 * p + 1] : bf16{};
+    }
+  }
+}
+
+// `items` cut into the fewest parts of at most `largest`, of nearly equal size: 13 rows are tiles
+// of 6 and 7, not 12 and 1, because a tile's cost hardly falls below half its height.
+class Cut {
+ public:
+  Cut(std::size_t items, std::size_t largest)
+      : items_(items), parts_((items + largest - 1) / largest) {}
+  std::size_t items() const { return items_; }
+  std::size_t parts() const { return parts_; }
+  std::size_t first(std::size_t part) const { return parts_ == 0 ? 0 : part * items_ / parts_; }
+  std::size_t size(std::size_t part) const { return first(part + 1) - first(part); }
+
+ private:
+  std::size_t items_, parts_;
+};
+
+// Tiles that are multiplied with each panel while it is in the cache: 8 x 12 rows of 2048 bf16 are
+// 0.4 MB.
+constexpr std::size_t kBlockTiles = 8;
+// Panels that a lone tile takes at once; with the sums of kMaxTileRows rows they are 6 KB.
+constexpr std::size_t kPanelGroup = 4;
+using Sums = float[kMaxTileRows * kPanelGroup * kPanel];
+
+// use(tile, panel, count) for every tile of `tiles` and all panels of [first, last), `count` (at
+// most kPanelGroup) at once. Several tiles take turns on one panel, so that it is read from memory
+// once.
+template <class Use>
+void for_each_product(std::size_t tiles, std::size_t first, std::size_t last, const Use& use) {
+  const std::size_t group = tiles > 1 ? 1 : kPanelGroup;
+  for (std::size_t panel = first; panel < last; panel += group) {
+    for (std::size_t tile = 0; tile < tiles; ++tile) {
+      use(tile, panel, std::min(group, last - panel));
+    }
+  }
+}
+
+// Into how many parts each of `blocks` blocks' panels are cut, so that every thread finds work.
+inline std::size_t panel_parts(int threads, std::size_t blocks, std::size_t panels) {
+  if (threads <= 1 || blocks == 0) return 1;
+  const std::size_t wanted = (4 * static_cast<std::size_t>(threads) + blocks - 1) / blocks;
+  return std::min(wanted, panels);
+}
+
+}  // namespace gracemoe

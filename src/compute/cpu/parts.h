@@ -1,0 +1,51 @@
+// The pieces that cpu_backend.cc puts together.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "compute/backend.h"
+#include "compute/cpu/kernels.h"
+
+namespace gracemoe {
+
+// A product by our own kernels; `kernels` is Kernels::rounded or Kernels::exact.
+std::unique_ptr<Linear> make_packed_linear(WeightView weight, const ProductKernels& kernels,
+                                           int threads);
+
+std::unique_ptr<ExpertGroup> make_packed_experts(const std::vector<ExpertWeights>& experts,
+                                                 const Kernels& kernels, int threads);
+
+struct AttentionShape {
+  std::size_t heads = 0, kv_heads = 0, dim = 0;
+};
+void packed_attention(const Kernels& kernels, int threads, const AttentionShape& shape,
+                      std::span<const float> q, std::span<const AttentionSpan> spans,
+                      std::span<float> out);
+
+// Cosines and sines of rotary positions, computed once in double precision; grows with the largest
+// position seen. May be used by several threads.
+class RopeTable {
+ public:
+  // Positions from here on are not kept: 64 K positions of a 128-wide head are 32 MiB.
+  static constexpr std::int32_t kKept = 1 << 16;
+  // [position][half] cosines followed by [half] sines.
+  using Rows = std::vector<float>;
+  // A table with at least the positions 0 .. min(largest, kKept - 1).
+  std::shared_ptr<const Rows> rows(std::int32_t largest, std::size_t half, double theta) const;
+  // One position into row [2 * half].
+  static void fill(std::int32_t position, std::size_t half, double theta, float* row);
+
+ private:
+  struct Table {
+    std::size_t half = 0;
+    double theta = 0;
+    std::shared_ptr<const Rows> rows;
+  };
+  mutable std::mutex mutex_;
+  mutable std::vector<Table> tables_;  // one a (half, theta): a model has one or two
+};
+
+}  // namespace gracemoe
