@@ -1,0 +1,152 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <numeric>
+
+#include "base/error.h"
+#include "exchange/mpi_transport.h"
+
+namespace gracemoe {
+namespace {
+
+// Where this process is among all of MPI_COMM_WORLD.
+struct Place {
+  int world_rank = 0;
+  int ranks_on_host = 1;
+  int rank = 0;                       // node by node
+  std::vector<int> devices_per_node;  // of the shared-memory domains
+};
+
+// A shared-memory domain is known by the lowest world rank in it; nodes are ordered by that, and
+// the ranks of a node by their world ranks.
+Place find_place() {
+  Place place;
+  int size = 0;
+  MPI_Comm_rank(MPI_COMM_WORLD, &place.world_rank);
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  MPI_Comm host = MPI_COMM_NULL;
+  MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, place.world_rank, MPI_INFO_NULL, &host);
+  MPI_Comm_size(host, &place.ranks_on_host);
+  int leader = place.world_rank;
+  MPI_Bcast(&leader, 1, MPI_INT, 0, host);
+  MPI_Comm_free(&host);
+  std::vector<int> leaders(static_cast<std::size_t>(size));
+  MPI_Allgather(&leader, 1, MPI_INT, leaders.data(), 1, MPI_INT, MPI_COMM_WORLD);
+  for (int rank = 0; rank < size; ++rank) {
+    const int its = leaders[static_cast<std::size_t>(rank)];
+    place.rank += its < leader || (its == leader && rank < place.world_rank) ? 1 : 0;
+    if (its == rank) {
+      place.devices_per_node.push_back(
+          static_cast<int>(std::count(leaders.begin(), leaders.end(), rank)));
+    }
+  }
+  return place;
+}
+
+Topology choose_topology(const std::string& declared, const Place& place) {
+  if (declared.empty()) return Topology::of(place.devices_per_node);
+  Topology topology = Topology::parse(declared);
+  const int ranks =
+      std::accumulate(place.devices_per_node.begin(), place.devices_per_node.end(), 0);
+  if (topology.devices() != ranks) {
+    fail_usage({"topology", declared + " = " + std::to_string(topology.devices()) + " devices",
+                "one a rank, and there are " + std::to_string(ranks),
+                "start as many ranks as the topology has devices"});
+  }
+  return topology;
+}
+
+// "Open MPI v4.1.4, package: ..." and "MPICH Version:\t4.0.2\n..." to their first words.
+std::string library_name() {
+  std::array<char, MPI_MAX_LIBRARY_VERSION_STRING> text{};
+  int length = 0;
+  MPI_Get_library_version(text.data(), &length);
+  std::string name(text.data(), static_cast<std::size_t>(length));
+  name = name.substr(0, name.find_first_of(",\n"));
+  std::replace(name.begin(), name.end(), '\t', ' ');
+  return name;
+}
+
+std::string host_name() {
+  std::array<char, MPI_MAX_PROCESSOR_NAME> text{};
+  int length = 0;
+  MPI_Get_processor_name(text.data(), &length);
+  return {text.data(), static_cast<std::size_t>(length)};
+}
+
+class Session final : public MpiSession {
+ public:
+  Session(const MpiOptions& options, const Place& place, Topology topology)
+      : topology_(std::move(topology)),
+        comm_(numbered(place)),
+        library_(library_name()),
+        host_(host_name()),
+        transport_(comm_, options.frame_bytes,
+                   {options.timeout_seconds,
+                    place.ranks_on_host > static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN))}) {}
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // MPI_Finalize waits for all ranks: with an exception on its way they would wait for ever.
+  ~Session() override {
+    if (std::uncaught_exceptions() > exceptions_) {
+      std::fprintf(stderr, "rank %d (%s): an error ends the job\n", transport_.rank(),
+                   host_.c_str());
+      abort(1);
+    }
+    MPI_Comm_free(&comm_);
+    MPI_Finalize();
+  }
+
+  Transport& transport() override { return transport_; }
+  const Topology& topology() const override { return topology_; }
+  std::string library() const override { return library_; }
+  std::string host() const override { return host_; }
+  [[noreturn]] void abort(int exit_code) override {
+    std::fflush(nullptr);
+    MPI_Abort(MPI_COMM_WORLD, exit_code);
+    std::_Exit(exit_code);
+  }
+
+ private:
+  static MPI_Comm numbered(const Place& place) {
+    MPI_Comm comm = MPI_COMM_NULL;
+    MPI_Comm_split(MPI_COMM_WORLD, 0, place.rank, &comm);
+    MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN);
+    return comm;
+  }
+
+  int exceptions_ = std::uncaught_exceptions();
+  Topology topology_;
+  MPI_Comm comm_;
+  std::string library_;
+  std::string host_;
+  MpiTransport transport_;
+};
+
+}  // namespace
+
+std::unique_ptr<MpiSession> MpiSession::start(const MpiOptions& options) {
+  GM_CHECK(options.frame_bytes >= 1 && options.frame_bytes <= INT_MAX, "frame_bytes");
+  int initialised = 0;
+  MPI_Initialized(&initialised);
+  GM_CHECK(initialised == 0, "a process has one MPI session");
+  // One thread calls MPI at a time, but it need not be the same.
+  int provided = MPI_THREAD_SINGLE;
+  MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided);
+  try {
+    const Place place = find_place();
+    return std::make_unique<Session>(options, place, choose_topology(options.declared, place));
+  } catch (const Error&) {
+    // What can go wrong here goes wrong on every rank alike, so that all come to MPI_Finalize.
+    MPI_Finalize();
+    throw;
+  }
+}
+
+}  // namespace gracemoe

@@ -1,0 +1,232 @@
+// A message is a sequence of frames, each of frame_bytes but for the last, which is shorter (and
+// empty where the size is a multiple): so a receiver knows the end without a round trip for counts,
+// and no frame reaches MPI's limit of 2^31 - 1 elements. The size of a frame is learnt by
+// MPI_Iprobe once it is at the door; MPI keeps frames of one sender in order.
+#include "exchange/mpi_transport.h"
+
+#include <sched.h>
+
+#include <array>
+#include <chrono>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/error.h"
+
+namespace gracemoe {
+namespace {
+
+// Polls before the core is offered to others: a message inside a host arrives within a few.
+constexpr int kSpins = 16;
+// A wait of this long will last: on a crowded host, sleeping in steps leaves the core to the rank
+// that is waited for (yielding alone gives it about half). The step costs little against the wait.
+constexpr double kSleepAfterSeconds = 1e-3;
+constexpr auto kSleep = std::chrono::microseconds(50);
+
+std::string name_of_rank(int rank) {
+  return "rank " + std::to_string(rank);
+}
+
+// The only waiting there is: between polls that found nothing.
+class Patience {
+ public:
+  explicit Patience(const MpiWaitOptions& options) : options_(options) {}
+  void progressed() {
+    polls_ = 0;
+    since_ = 0;
+  }
+  // False when the timeout has passed without progress.
+  bool idle() {
+    if (++polls_ < kSpins) return true;
+    const double now = wall_seconds();
+    if (since_ == 0) since_ = now;
+    if (options_.crowded && now - since_ > kSleepAfterSeconds) {
+      std::this_thread::sleep_for(kSleep);
+    } else {
+      sched_yield();
+    }
+    return options_.timeout_seconds <= 0 || now - since_ < options_.timeout_seconds;
+  }
+
+ private:
+  const MpiWaitOptions& options_;
+  int polls_ = 0;
+  double since_ = 0;
+};
+
+class Sending {
+ public:
+  Sending(MPI_Comm comm, std::span<const OutgoingMessage> messages, std::size_t frame_bytes,
+          const Phase& phase)
+      : phase_(phase) {
+    for (const OutgoingMessage& message : messages) {
+      for (std::size_t at = 0; at <= message.bytes.size(); at += frame_bytes) {
+        const std::size_t length = std::min(frame_bytes, message.bytes.size() - at);
+        to_.push_back(message.to);
+        check_mpi(MPI_Isend(message.bytes.data() + at, static_cast<int>(length), MPI_BYTE,
+                            message.to, phase.tag, comm, &requests_.emplace_back(MPI_REQUEST_NULL)),
+                  "sending to " + name_of_rank(message.to) + " (" + to_string(phase) + ")");
+      }
+    }
+    left_ = requests_.size();
+    finished_.resize(left_);
+    statuses_.resize(left_);
+  }
+
+  bool done() const { return left_ == 0; }
+
+  // True if a frame went out.
+  bool poll() {
+    if (done()) return false;
+    int count = 0;
+    const int code = MPI_Testsome(static_cast<int>(requests_.size()), requests_.data(), &count,
+                                  finished_.data(), statuses_.data());
+    for (int i = 0; i < count && code == MPI_ERR_IN_STATUS; ++i) {
+      const int to = to_[static_cast<std::size_t>(finished_[static_cast<std::size_t>(i)])];
+      check_mpi(statuses_[static_cast<std::size_t>(i)].MPI_ERROR,
+                "sending to " + name_of_rank(to) + " (" + to_string(phase_) + ")");
+    }
+    check_mpi(code, "sending (" + to_string(phase_) + ")");
+    if (count == MPI_UNDEFINED || count <= 0) return false;
+    left_ -= static_cast<std::size_t>(count);
+    return true;
+  }
+
+  // The ranks that have not taken their message yet.
+  std::vector<int> missing() const {
+    std::vector<int> ranks;
+    for (std::size_t i = 0; i < requests_.size(); ++i) {
+      if (requests_[i] != MPI_REQUEST_NULL && (ranks.empty() || ranks.back() != to_[i])) {
+        ranks.push_back(to_[i]);
+      }
+    }
+    return ranks;
+  }
+
+ private:
+  const Phase& phase_;
+  std::vector<int> to_;                // [frames]
+  std::vector<MPI_Request> requests_;  // [frames]
+  std::vector<int> finished_;
+  std::vector<MPI_Status> statuses_;
+  std::size_t left_ = 0;
+};
+
+// One message on its way in.
+class Receiving {
+ public:
+  explicit Receiving(int from) { message_.from = from; }
+  bool done() const { return done_; }
+  int from() const { return message_.from; }
+  IncomingMessage& message() { return message_; }
+
+  // True if a frame was met or has arrived.
+  bool poll(MPI_Comm comm, std::size_t frame_bytes, const Phase& phase) {
+    if (done_) return false;
+    int flag = 0;
+    MPI_Status status;
+    if (request_ != MPI_REQUEST_NULL) {
+      check_mpi(MPI_Test(&request_, &flag, &status), doing(phase));
+      if (flag == 0) return false;
+      done_ = frame_ < frame_bytes;
+      return true;
+    }
+    check_mpi(MPI_Iprobe(message_.from, MPI_ANY_TAG, comm, &flag, &status), doing(phase));
+    if (flag == 0) return false;
+    meet_frame(comm, frame_bytes, phase, status);
+    return true;
+  }
+
+ private:
+  std::string doing(const Phase& phase) const {
+    return "receiving from " + name_of_rank(message_.from) + " (" + to_string(phase) + ")";
+  }
+
+  void meet_frame(MPI_Comm comm, std::size_t frame_bytes, const Phase& phase, MPI_Status status) {
+    int count = 0;
+    check_mpi(MPI_Get_count(&status, MPI_BYTE, &count), doing(phase));
+    if (status.MPI_TAG != phase.tag || static_cast<std::size_t>(count) > frame_bytes) {
+      fail(ErrorCategory::kPeer,
+           {doing(phase),
+            "a message of phase " + std::to_string(status.MPI_TAG) + " with " +
+                std::to_string(count) + " bytes",
+            "phase " + std::to_string(phase.tag), "the ranks are out of step"});
+    }
+    frame_ = static_cast<std::size_t>(count);
+    const std::size_t at = message_.bytes.size();
+    message_.bytes.resize(at + frame_);
+    check_mpi(MPI_Irecv(message_.bytes.data() + at, count, MPI_BYTE, message_.from, phase.tag, comm,
+                        &request_),
+              doing(phase));
+  }
+
+  IncomingMessage message_;
+  MPI_Request request_ = MPI_REQUEST_NULL;
+  std::size_t frame_ = 0;
+  bool done_ = false;
+};
+
+[[noreturn]] void fail_silent(const std::vector<int>& silent, const std::vector<int>& deaf,
+                              const Phase& phase, double seconds) {
+  const std::vector<int>& ranks = silent.empty() ? deaf : silent;
+  std::string names;
+  for (const int rank : ranks) names += (names.empty() ? "" : ", ") + std::to_string(rank);
+  const std::string who = (ranks.size() == 1 ? "rank " : "ranks ") + names;
+  std::string after = std::to_string(seconds);
+  after.erase(after.find_last_not_of('0') + 1);
+  if (after.back() == '.') after.pop_back();
+  const std::string what =
+      silent.empty() ? who + " took no message for " : "no message from " + who + " for ";
+  fail(ErrorCategory::kPeer,
+       {what + after + " seconds (" + to_string(phase) + ")", "", "",
+        "look whether that process is stopped, swapping or cut off; a slower cluster needs a "
+        "longer timeout"});
+}
+
+}  // namespace
+
+void check_mpi(int code, const std::string& doing) {
+  if (code == MPI_SUCCESS) return;
+  std::array<char, MPI_MAX_ERROR_STRING> text{};
+  int length = 0;
+  MPI_Error_string(code, text.data(), &length);
+  fail(ErrorCategory::kPeer,
+       {doing + ": MPI says '" + std::string(text.data(), static_cast<std::size_t>(length)) + "'",
+        "", "", "look for a rank or a host that has failed"});
+}
+
+MpiTransport::MpiTransport(MPI_Comm comm, std::size_t frame_bytes, const MpiWaitOptions& wait)
+    : comm_(comm), frame_bytes_(frame_bytes), wait_(wait) {
+  check_mpi(MPI_Comm_rank(comm, &rank_), "asking for the rank");
+  check_mpi(MPI_Comm_size(comm, &size_), "asking for the number of ranks");
+}
+
+std::vector<IncomingMessage> MpiTransport::exchange(std::span<const OutgoingMessage> out,
+                                                    std::span<const int> from, const Phase& phase) {
+  Sending sending(comm_, out, frame_bytes_, phase);
+  std::vector<Receiving> receiving;
+  for (const int rank : from) receiving.emplace_back(rank);
+  Patience patience(wait_);
+  for (std::size_t left = from.size(); left > 0 || !sending.done();) {
+    bool progress = sending.poll();
+    std::vector<int> silent;
+    for (Receiving& message : receiving) {
+      const bool open = !message.done();
+      progress |= message.poll(comm_, frame_bytes_, phase);
+      if (open && message.done()) --left;
+    }
+    if (progress) {
+      patience.progressed();
+    } else if (!patience.idle()) {
+      for (const Receiving& message : receiving) {
+        if (!message.done()) silent.push_back(message.from());
+      }
+      fail_silent(silent, sending.missing(), phase, wait_.timeout_seconds);
+    }
+  }
+  std::vector<IncomingMessage> in;
+  for (Receiving& message : receiving) in.push_back(std::move(message.message()));
+  return in;
+}
+
+}  // namespace gracemoe

@@ -1,0 +1,38 @@
+// Transport over MPI point to point. With mpi_session.cc the only files that know MPI; standard
+// calls only.
+#pragma once
+#include <mpi.h>
+
+#include <string>
+
+#include "exchange/transport.h"
+
+namespace gracemoe {
+
+// Error (kPeer) where an MPI call on a communicator with MPI_ERRORS_RETURN failed.
+void check_mpi(int code, const std::string& doing);
+
+struct MpiWaitOptions {
+  double timeout_seconds = 0;  // without any progress; 0: for ever
+  bool crowded = false;        // more ranks on this host than cores: a long wait sleeps
+};
+
+class MpiTransport final : public Transport {
+ public:
+  // `comm` is borrowed, numbered as the topology's devices, with MPI_ERRORS_RETURN; nobody else
+  // uses it.
+  MpiTransport(MPI_Comm comm, std::size_t frame_bytes, const MpiWaitOptions& wait);
+  int rank() const override { return rank_; }
+  int size() const override { return size_; }
+  std::vector<IncomingMessage> exchange(std::span<const OutgoingMessage> out,
+                                        std::span<const int> from, const Phase& phase) override;
+
+ private:
+  MPI_Comm comm_;
+  int rank_ = 0;
+  int size_ = 1;
+  std::size_t frame_bytes_;
+  MpiWaitOptions wait_;
+};
+
+}  // namespace gracemoe
