@@ -2,6 +2,7 @@
 #pragma once
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,6 +12,10 @@ namespace gracemoe {
 
 class Tokenizer {
  public:
+  // Understands: normalizer NFC, NFD, NFKC, NFKD, Lowercase; pre-tokenizer Split, Digits and, last,
+  // ByteLevel; model BPE; post-processor ByteLevel, TemplateProcessing; decoder ByteLevel or none
+  // (bytes are decoded in both cases); Sequences of these; added tokens with all their flags. The
+  // settings "truncation" and "padding" are for batches and not read: every text keeps its length.
   // Errors (kInput): missing or malformed file; a component we do not have (by name and type):
   // strict, never silently wrong.
   explicit Tokenizer(const std::filesystem::path& tokenizer_json);
@@ -18,13 +23,22 @@ class Tokenizer {
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
 
-  // UTF-8 text -> ids. Invalid UTF-8 is an Error (kInput) naming the byte offset. add_special: what
-  // the post-processor adds (a BOS, say).
+  // UTF-8 text -> ids, in O(n log n). Added tokens in the text are recognised. Invalid UTF-8 is an
+  // Error (kInput) naming the byte offset; so is text of 128 MiB or more. add_special: what the
+  // post-processor adds (a BOS, say).
   std::vector<int> encode(std::string_view text, bool add_special) const;
   // ids -> text; incomplete UTF-8 becomes U+FFFD. Error (kInput) on an id out of range. Ids without
   // a token give nothing.
   std::string decode(std::span<const int> ids, bool skip_special) const;
   int vocab_size() const;  // highest id + 1, added tokens included
+
+  // The bytes that one token stands for, perhaps a part of a UTF-8 character; lives as long as the
+  // tokenizer. Error (kInput) on an id out of range.
+  std::string_view token_bytes(int id) const;
+  // Whether decode() leaves this token out with skip_special. Error (kInput) on an id out of range.
+  bool is_special(int id) const;
+  // The id of a token as tokenizer.json spells it ("<|im_end|>").
+  std::optional<int> token_id(const std::string& spelling) const;
 
  private:
   struct Impl;

@@ -1,0 +1,195 @@
+#include "model/tokenizer.h"
+
+#include <algorithm>
+#include <deque>
+#include <utility>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "model/tokenizer/added_tokens.h"
+#include "model/tokenizer/bpe.h"
+#include "model/tokenizer/byte_level.h"
+#include "model/tokenizer/normalizer.h"
+#include "model/tokenizer/post_processor.h"
+#include "model/tokenizer/pre_tokenizer.h"
+#include "model/tokenizer/utf8.h"
+
+namespace gracemoe {
+namespace {
+
+// Positions in a text are ints inside the model and in ICU, and NFKC can make a text 11 times as
+// long.
+constexpr std::size_t kMaxText = 128U << 20U;
+
+const Json& optional(const JsonObject& json, const std::string& key) {
+  static const Json kNull;
+  return json.has(key) ? json.raw(key) : kNull;
+}
+
+void check_decoder(const Json& json, const std::string& name) {
+  if (json.is_null()) return;
+  const JsonObject object(json, name);
+  const std::string type = object.text("type");
+  if (type == "ByteLevel") return;
+  if (type == "Sequence" && object.array("decoders").size() == 1) {
+    check_decoder(object.array("decoders")[0], object.key_name("decoders") + "[0]");
+    return;
+  }
+  fail_input({.what = object.key_name("type"),
+              .got = "'" + type + "'",
+              .wanted = "one ByteLevel",
+              .action = "this tokenizer needs a decoder that gracemoe does not have"});
+}
+
+void check_text(std::string_view text) {
+  if (text.size() >= kMaxText) {
+    fail_input({.what = "text to encode",
+                .got = std::to_string(text.size()) + " bytes",
+                .wanted = "less than 128 MiB",
+                .action = "split it"});
+  }
+  const std::size_t bad = first_invalid_utf8(text);
+  if (bad == text.size()) return;
+  fail_input({.what = "text to encode: byte " + std::to_string(bad),
+              .got = "a byte that is not UTF-8",
+              .wanted = "UTF-8 text",
+              .action = "convert the text"});
+}
+
+}  // namespace
+
+struct Tokenizer::Impl {
+  struct Entry {
+    std::string bytes;
+    bool special = false;
+  };
+
+  Impl(const JsonObject& json, const std::vector<AddedToken>& added)
+      : normalizer(optional(json, "normalizer"), json.key_name("normalizer")),
+        raw_tokens(added, false, nullptr),
+        normalized_tokens(added, true, &normalizer),
+        pre_tokenizer(optional(json, "pre_tokenizer"), json.key_name("pre_tokenizer")),
+        bpe(json.raw("model"), json.key_name("model")),
+        ids(bpe.vocab()) {
+    for (const auto& [spelling, id] : bpe.vocab()) set_entry(id, spelling, false);
+    for (const AddedToken& token : added) add(token, json.key_name("added_tokens"));
+    post_processor =
+        PostProcessor::read(optional(json, "post_processor"), json.key_name("post_processor"),
+                            static_cast<int>(entries.size()));
+    check_decoder(optional(json, "decoder"), json.key_name("decoder"));
+  }
+
+  void set_entry(int id, const std::string& spelling, bool special) {
+    const auto index = static_cast<std::size_t>(id);
+    if (entries.size() <= index) entries.resize(index + 1);
+    // A spelling outside the byte alphabet is text itself: only added tokens have such.
+    entries[index] = {.bytes = bytes_of_spelling(spelling).value_or(spelling), .special = special};
+  }
+
+  void add(const AddedToken& token, const std::string& name) {
+    const auto [found, is_new] = ids.emplace(token.content, token.id);
+    const auto index = static_cast<std::size_t>(token.id);
+    const bool id_taken = is_new && index < entries.size() && !entries[index].bytes.empty();
+    if (found->second != token.id || id_taken) {
+      fail_input({.what = name + ": '" + token.content + "'",
+                  .got = "id " + std::to_string(token.id),
+                  .wanted = id_taken ? "an id that no other token has"
+                                     : "id " + std::to_string(found->second) + ", as in vocab",
+                  .action = ""});
+    }
+    set_entry(token.id, token.content, token.special);
+  }
+
+  const Entry& entry(int id) const {
+    if (id < 0 || static_cast<std::size_t>(id) >= entries.size()) {
+      fail_input({.what = "token id",
+                  .got = std::to_string(id),
+                  .wanted = "0 to " + std::to_string(entries.size() - 1),
+                  .action = ""});
+    }
+    return entries[static_cast<std::size_t>(id)];
+  }
+
+  // Text without raw added tokens: normalised, then cut at the others, then into pieces.
+  void encode_text(std::string_view text, std::vector<int>& out) const {
+    const std::string normal = normalizer.apply(text);
+    for (const auto& part : normalized_tokens.split(normal)) {
+      if (part.id >= 0) {
+        out.push_back(part.id);
+        continue;
+      }
+      std::deque<std::string> store;
+      for (const std::string_view piece : pre_tokenizer.split(part.text, store)) {
+        bpe.encode(piece, out);
+      }
+    }
+  }
+
+  Normalizer normalizer;
+  AddedTokenFinder raw_tokens;
+  AddedTokenFinder normalized_tokens;
+  PreTokenizer pre_tokenizer;
+  Bpe bpe;
+  std::unordered_map<std::string, int> ids;
+  std::vector<Entry> entries;  // by id; without bytes where no token has the id
+  PostProcessor post_processor;
+};
+
+Tokenizer::Tokenizer(const std::filesystem::path& tokenizer_json) {
+  const Json json = read_json(tokenizer_json);
+  const JsonObject object(json, tokenizer_json.string());
+  std::vector<AddedToken> added;
+  if (object.has("added_tokens")) {
+    added = read_added_tokens(object.array("added_tokens"), object.key_name("added_tokens"));
+  }
+  impl_ = std::make_unique<Impl>(object, added);
+}
+
+Tokenizer::~Tokenizer() = default;
+Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
+Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
+
+std::vector<int> Tokenizer::encode(std::string_view text, bool add_special) const {
+  check_text(text);
+  std::vector<int> ids;
+  if (add_special) ids = impl_->post_processor.before;
+  for (const auto& part : impl_->raw_tokens.split(text)) {
+    if (part.id >= 0) {
+      ids.push_back(part.id);
+    } else {
+      impl_->encode_text(part.text, ids);
+    }
+  }
+  const std::vector<int>& after = impl_->post_processor.after;
+  if (add_special) ids.insert(ids.end(), after.begin(), after.end());
+  return ids;
+}
+
+std::string Tokenizer::decode(std::span<const int> ids, bool skip_special) const {
+  std::string bytes;
+  for (const int id : ids) {
+    const Impl::Entry& entry = impl_->entry(id);
+    if (!(skip_special && entry.special)) bytes += entry.bytes;
+  }
+  return replace_invalid_utf8(bytes);
+}
+
+int Tokenizer::vocab_size() const {
+  return static_cast<int>(impl_->entries.size());
+}
+
+std::string_view Tokenizer::token_bytes(int id) const {
+  return impl_->entry(id).bytes;
+}
+
+bool Tokenizer::is_special(int id) const {
+  return impl_->entry(id).special;
+}
+
+std::optional<int> Tokenizer::token_id(const std::string& spelling) const {
+  const auto found = impl_->ids.find(spelling);
+  if (found == impl_->ids.end()) return std::nullopt;
+  return found->second;
+}
+
+}  // namespace gracemoe
