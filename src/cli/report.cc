@@ -1,0 +1,53 @@
+// gracemoe report: runs side by side, and pictures of plans.
+#include <fmt/core.h>
+
+#include "base/error.h"
+#include "cli/commands.h"
+#include "report/html_report.h"
+#include "report/ladder.h"
+
+namespace gracemoe {
+namespace {
+
+struct ReportArguments {
+  std::vector<std::string> runs, plans;
+  std::string trace, ladder, html, title;
+};
+
+void report(const ReportArguments& a) {
+  if (a.runs.empty() && a.plans.empty())
+    fail_usage(
+        {"report", "neither a run nor a plan", "--run FILE or --trace FILE --plan FILE", ""});
+  if (!a.plans.empty() && a.trace.empty())
+    fail_usage(
+        {"report", "plans without a trace", "--trace FILE, to see the plans' effect on it", ""});
+  ReportInput input;
+  input.title = a.title;
+  for (const std::string& run : a.runs) input.runs.push_back(read_run_statistics(run));
+  for (const std::string& plan : a.plans) input.plans.push_back(read_plan(plan));
+  RoutingTrace trace;
+  if (!a.trace.empty()) {
+    trace = read_trace(a.trace);
+    input.trace = &trace;
+  }
+  if (!input.runs.empty()) print_ladder(input.runs);
+  if (!a.ladder.empty()) write_ladder_json(a.ladder, input.runs);
+  if (!a.html.empty()) write_html_report(a.html, input);
+}
+
+}  // namespace
+
+void add_report(CLI::App& app, Action& action) {
+  auto a = std::make_shared<ReportArguments>();
+  CLI::App* command = app.add_subcommand(
+      "report", "Compare runs in a table and draw plans and runs on one HTML page");
+  command->add_option("--run", a->runs, "statistics of a run (repeat; the first is the baseline)");
+  command->add_option("--trace", a->trace, "routing trace the plans are judged on");
+  command->add_option("--plan", a->plans, "plan to draw (repeat)");
+  command->add_option("--title", a->title, "title of the page");
+  command->add_option("--ladder", a->ladder, "write the comparison as JSON");
+  command->add_option("--html", a->html, "write the page");
+  command->callback([a, &action] { action = [a](CliContext&) { report(*a); }; });
+}
+
+}  // namespace gracemoe
