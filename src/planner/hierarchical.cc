@@ -77,6 +77,7 @@ Chosen choose(const Affinity& affinity, const std::vector<Split>& splits,
       return at_knee(affinity, splits);
     case RatioPolicy::kFree: {
       std::vector<Groups> parts;
+      parts.reserve(splits.size());
       for (const Split& split : splits) parts.push_back(split.start);
       return {concatenated(std::move(parts)), -1, {}};
     }

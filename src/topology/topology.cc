@@ -28,7 +28,7 @@ Topology Topology::grid(int nodes, int devices_per_node) {
   return of(std::vector<int>(static_cast<std::size_t>(nodes), devices_per_node));
 }
 
-Topology Topology::of(std::vector<int> devices_per_node) {
+Topology Topology::of(const std::vector<int>& devices_per_node) {
   Topology t;
   if (devices_per_node.empty()) fail_usage({"topology", "no node", "at least one", ""});
   for (const int count : devices_per_node) {
@@ -51,11 +51,12 @@ Topology Topology::parse(const std::string& text) {
     counts.push_back(parse_count(view.substr(begin, comma - begin), text));
     begin = comma + 1;
   }
-  return of(std::move(counts));
+  return of(counts);
 }
 
 std::vector<int> Topology::devices_per_node() const {
   std::vector<int> counts;
+  counts.reserve(static_cast<std::size_t>(nodes()));
   for (int node = 0; node < nodes(); ++node) counts.push_back(devices_on(node));
   return counts;
 }

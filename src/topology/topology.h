@@ -11,7 +11,7 @@ class Topology {
   // nodes x devices_per_node, both >= 1. Error (kUsage) otherwise.
   static Topology grid(int nodes, int devices_per_node);
   // Any shape; every entry >= 1. Error (kUsage) otherwise.
-  static Topology of(std::vector<int> devices_per_node);
+  static Topology of(const std::vector<int>& devices_per_node);
   // "2x4", or "3,1" (devices of each node). Error (kUsage) says what was wanted.
   static Topology parse(const std::string& text);
 
