@@ -30,7 +30,7 @@ double tokens_of(const RoutingStatistics& s, int layer) {
   return std::accumulate(load.begin(), load.end(), 0.0) / std::max(1, s.top_k);
 }
 
-// Top of the colour scale over all drawn layers: the 99.5th percentile, so that one pair of twins
+// Top of the colour scale over all drawn layers: the 98th percentile, so that one pair of twins
 // does not darken the rest. A share of the layer's tokens.
 double scale_top(const RoutingStatistics& s, std::span<const int> layers) {
   std::vector<double> shares;
@@ -44,7 +44,7 @@ double scale_top(const RoutingStatistics& s, std::span<const int> layers) {
     }
   }
   if (shares.empty()) return 0;
-  const auto rank = static_cast<std::ptrdiff_t>(0.995 * static_cast<double>(shares.size() - 1));
+  const auto rank = static_cast<std::ptrdiff_t>(0.98 * static_cast<double>(shares.size() - 1));
   std::nth_element(shares.begin(), shares.begin() + rank, shares.end());
   return shares[static_cast<std::size_t>(rank)];
 }
@@ -141,19 +141,28 @@ std::string layer_card(const RoutingStatistics& s, std::span<const Plan> plans,
   return html + "</div></div>\n";
 }
 
+// Round values, close together where the square root spreads the scale.
+std::vector<double> legend_ticks(double most) {
+  auto ticks = axis_ticks(most, 4);
+  if (ticks.size() > 1) ticks.insert(ticks.begin() + 1, ticks[1] / 4);
+  return ticks;
+}
+
 std::string legend(double top) {
-  constexpr double kWidth = 360, kLeft = 14, kBar = 12;
-  Svg svg(kWidth + 2 * kLeft, 52, "Colour scale of the co-activation maps");
+  constexpr double kWidth = 360, kLeft = 16, kBar = 12;
+  Svg svg(600, 54, "Colour scale of the co-activation maps");
   std::vector<std::uint8_t> ramp(256);
   std::iota(ramp.begin(), ramp.end(), std::uint8_t{0});
   svg.image(kLeft, 4, kWidth, kBar, bitmap_data_uri(256, 1, ramp));
-  for (const double part : {0.0, 0.1, 0.25, 0.5, 1.0}) {
-    const double x = kLeft + kWidth * std::sqrt(part);
+  const double most = 1000 * top;
+  for (const double tick : legend_ticks(most)) {
+    const double x = kLeft + (most > 0 ? kWidth * std::sqrt(tick / most) : 0);
     svg.line(x, 4 + kBar, x, 9 + kBar, "axis");
-    svg.text(x, 23 + kBar, short_number(1000 * top * part) + (part == 1.0 ? "+" : ""),
-             "tick middle");
+    svg.text(x, 23 + kBar, tick_label(tick), "tick middle");
   }
-  svg.text(kLeft, 37 + kBar, "tokens in 1,000 that choose both experts (square-root scale)",
+  svg.text(kLeft, 37 + kBar,
+           "tokens in 1,000 that choose both experts, square-root scale; the top colour is for all "
+           "above",
            "tick");
   return "<div class=\"legend-scale\">" + svg.str() + "</div>\n";
 }
@@ -209,6 +218,7 @@ std::vector<int> layers_to_draw(int layers, int num_experts, std::size_t maps_pe
 
 std::string co_activation_figure(const RoutingStatistics& statistics, std::span<const Plan> plans,
                                  std::span<const std::string> names) {
+  if (statistics.layers < 1) return "";
   const auto layers = layers_to_draw(statistics.layers, statistics.num_experts, plans.size());
   const double top = scale_top(statistics, layers);
   std::string html = legend(top) + "<div class=\"grid wide\">\n";

@@ -71,9 +71,9 @@ Rgb scale_colour(double value) {
   const double t = std::isnan(value) ? 0.0 : std::clamp(value, 0.0, 1.0);
   const double lightness = 0.21 + 0.74 * t;
   const double hue = 302 - 195 * t;
-  // The most colourful tone that a screen can show at this lightness and hue, up to a cap that
-  // keeps the middle calm.
-  double chroma = 0.155;
+  // A screen shows the least colour in the blue-green middle: a parabola that stays inside what it
+  // can show there, so that no kink draws an edge where the values have none.
+  double chroma = 0.09 + 0.075 * (2 * t - 1) * (2 * t - 1);
   LinearRgb rgb = from_oklch(lightness, chroma, hue);
   while (!rgb.in_gamut() && chroma > 0.002) {
     chroma -= 0.002;

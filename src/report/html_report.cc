@@ -7,11 +7,13 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/progress.h"
 #include "plan/contiguous.h"
 #include "report/co_activation.h"
 #include "report/html_style.h"
 #include "report/html_tables.h"
 #include "report/load_figure.h"
+#include "report/plan_figures.h"
 #include "report/run_figures.h"
 #include "report/svg.h"
 
@@ -36,6 +38,12 @@ std::string node_key_line(int nodes) {
     html += fmt::format("<span><i class=\"node{0}\"></i>devices of node {0}</span>", b);
   }
   return html + "<span>dashed line: the layer's mean</span></div>\n";
+}
+
+// "2 nodes x 4 devices", or the devices of each node where they differ.
+std::string describe(const Topology& topology) {
+  if (!topology.uniform()) return "nodes with " + topology.to_string() + " devices";
+  return fmt::format("{} nodes with {} devices each", topology.nodes(), topology.devices_on(0));
 }
 
 std::string run_section(const std::vector<RunStatistics>& runs) {
@@ -82,15 +90,35 @@ std::string measured_load_section(const std::vector<RunStatistics>& runs) {
       columns);
 }
 
-std::string plan_load_section(const RoutingStatistics& statistics, const std::vector<Plan>& plans,
-                              const std::vector<std::string>& names) {
-  std::vector<LoadColumn> columns;
+std::vector<PlanOutcome> replay(const RoutingTrace& trace, const std::vector<Plan>& plans,
+                                const std::vector<std::string>& names) {
+  std::vector<PlanOutcome> outcomes;
   for (std::size_t p = 0; p < plans.size(); ++p) {
-    columns.push_back(expected_loads(statistics, plans[p], names[p]));
+    outcomes.push_back(
+        {names[p], plans[p].topology, evaluate(plans[p], trace, RoutingPolicy::kTopologyAware)});
   }
+  return outcomes;
+}
+
+std::string replay_section(const RoutingTrace& trace, const std::vector<PlanOutcome>& outcomes) {
+  return fmt::format(
+             "<h2>Plans on the trace</h2>\n<p class=\"soft\">Every one of the {} tokens of the "
+             "trace "
+             "replayed under each plan for {}, copies chosen by topology-aware routing; means over "
+             "layers. With the hierarchical exchange a token crosses once for every other node it "
+             "visits.</p>\n",
+             with_commas(trace.tokens()), describe(outcomes.front().topology)) +
+         "<div class=\"card scroll\">" + plan_table(outcomes) +
+         "</div>\n<div class=\"grid\"><div class=\"card scroll\"><h3>Other nodes a token "
+         "visits</h3>\n" +
+         visits_figure(outcomes) + "</div></div>\n";
+}
+
+std::string plan_load_section(const std::vector<LoadColumn>& columns, std::string_view how) {
   return load_section("Load of the devices, as planned",
-                      "The same for each plan, worked out from how often the trace chose every "
-                      "expert. An expert with copies shares its load by their polling weights.",
+                      fmt::format("Token-expert computations of each device under each plan, as "
+                                  "multiples of the layer's mean. {}",
+                                  how),
                       columns);
 }
 
@@ -149,6 +177,11 @@ std::vector<Plan> with_baseline(const std::vector<Plan>& plans) {
 
 void check_shapes(const RoutingStatistics& statistics, const std::vector<Plan>& plans) {
   for (const auto& plan : plans) {
+    if (plan.topology != plans.front().topology) {
+      fail_input({fmt::format("plan '{}'", plan.preset), plan.topology.to_string() + " devices",
+                  plans.front().topology.to_string() + ", as in the first plan",
+                  "compare plans for one cluster"});
+    }
     const auto layers = static_cast<int>(plan.layers.size());
     if (plan.num_experts == statistics.num_experts && layers == statistics.layers) continue;
     fail_input({fmt::format("plan '{}'", plan.preset),
@@ -159,6 +192,28 @@ void check_shapes(const RoutingStatistics& statistics, const std::vector<Plan>& 
   }
 }
 
+// With a trace the plans are replayed; with statistics alone the loads are what to expect of the
+// polling weights.
+std::string plan_sections(const ReportInput& input, const RoutingStatistics& statistics) {
+  const auto plans = with_baseline(input.plans);
+  const auto names = plan_names(plans);
+  check_shapes(statistics, plans);
+  std::string html;
+  std::vector<LoadColumn> columns;
+  std::string_view how = "An expert with copies shares its load by their polling weights.";
+  if (input.trace != nullptr) {
+    const auto outcomes = replay(*input.trace, plans, names);
+    html = replay_section(*input.trace, outcomes);
+    for (const auto& outcome : outcomes) columns.push_back(replayed_loads(outcome));
+    how = "Counted in the replay of the trace, copies chosen by topology-aware routing.";
+  } else {
+    for (std::size_t p = 0; p < plans.size(); ++p) {
+      columns.push_back(expected_loads(statistics, plans[p], names[p]));
+    }
+  }
+  return html + co_activation_section(statistics, plans, names) + plan_load_section(columns, how);
+}
+
 std::string body(const ReportInput& input) {
   std::optional<RoutingStatistics> counted;
   if (input.trace != nullptr) counted = count_statistics(*input.trace);
@@ -166,13 +221,7 @@ std::string body(const ReportInput& input) {
   std::string html = lead(input, statistics);
   if (input.runs.size() > 1) html += key_figures(input.runs);
   if (!input.runs.empty()) html += run_section(input.runs) + measured_load_section(input.runs);
-  if (statistics != nullptr && !input.plans.empty()) {
-    const auto plans = with_baseline(input.plans);
-    const auto names = plan_names(plans);
-    check_shapes(*statistics, plans);
-    html += co_activation_section(*statistics, plans, names);
-    html += plan_load_section(*statistics, plans, names);
-  }
+  if (statistics != nullptr && !input.plans.empty()) html += plan_sections(input, *statistics);
   if (!input.runs.empty()) html += settings_html(input.runs) + definitions_html();
   return html;
 }

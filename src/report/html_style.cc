@@ -26,7 +26,7 @@ body {
 }
 main { max-width: 1240px; margin: 0 auto; padding: 40px 28px 64px; }
 h1 { font-size: 30px; line-height: 1.2; margin: 0 0 6px; letter-spacing: -0.01em; }
-h2 { font-size: 21px; line-height: 1.3; margin: 52px 0 6px; }
+h2 { font-size: 21px; line-height: 1.3; margin: 52px 0 10px; }
 h3 { font-size: 15px; margin: 0 0 10px; font-weight: 600; }
 p { margin: 0 0 14px; max-width: 78ch; }
 p.lead, .soft, .note, figcaption, dd { color: var(--soft); }
@@ -54,12 +54,12 @@ table.settings th, table.settings td { text-align: left; padding: 5px 18px 5px 2
 table.settings tr:first-child th { border-top: 0; }
 table.settings th { font-weight: 600; white-space: nowrap; }
 table.settings td { overflow-wrap: anywhere; }
-table.panels { margin: 0; }
+table.panels { width: 100%; }
 table.panels th { font-weight: 600; font-size: 14px; text-align: left; line-height: 1.35; padding: 0 14px 8px 34px; }
 table.panels th .soft { font-weight: 400; }
 table.panels th.row { font-weight: 400; color: var(--soft); padding: 0 6px 0 0; white-space: nowrap; vertical-align: middle; }
 table.panels td { position: relative; padding: 4px 14px 4px 0; }
-table.panels svg { min-width: 150px; }
+table.panels svg { width: 100%; min-width: 150px; max-width: 330px; }
 .corner { position: absolute; top: 2px; right: 18px; font-size: 13px; color: var(--soft); }
 .keyline { display: flex; flex-wrap: wrap; gap: 4px 20px; font-size: 14px; color: var(--soft); margin: 0 0 10px; }
 .keyline i { display: inline-block; width: 11px; height: 11px; border-radius: 2px; margin-right: 7px; }
@@ -93,6 +93,11 @@ svg .pixels { image-rendering: pixelated; }
 .node3 { fill: var(--n3); background: var(--n3); }
 .node4 { fill: var(--n4); background: var(--n4); }
 .node5 { fill: var(--n5); background: var(--n5); }
+.plan0 { fill: var(--rest); background: var(--rest); }
+.plan1 { fill: var(--n0); background: var(--n0); }
+.plan2 { fill: var(--n2); background: var(--n2); }
+.plan3 { fill: var(--n3); background: var(--n3); }
+.plan4 { fill: var(--n1); background: var(--n1); }
 svg .device-outline { fill: none; stroke: #ffffff; stroke-width: 1; stroke-opacity: 0.85; }
 svg .node-outline { fill: none; stroke: #ffffff; stroke-width: 2.5; }
 )css";

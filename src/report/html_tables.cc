@@ -87,7 +87,7 @@ std::string key_figures(std::span<const RunStatistics> runs) {
   const auto& to = rows[best];
   const auto versus = escape_xml(to.name) + " against " + escape_xml(from.name);
   return "<div class=\"keys\">\n" +
-         key(fmt::format("{:.2f}\u00d7", to.speedup_over_first), "faster end to end, " + versus) +
+         key(fmt::format("{:.2f}\u00d7", to.speedup_over_first), "speed end to end, " + versus) +
          key(change(from.all_to_all_s, to.all_to_all_s), "all-to-all time") +
          key(change(from.cross_node_mb, to.cross_node_mb), "payload across nodes") +
          key(fmt::format("{:.2f} \u2192 {:.2f}", from.load_max_over_mean, to.load_max_over_mean),
@@ -125,7 +125,7 @@ std::string definitions_html() {
 <dt>all-to-all</dt><dd>Wall time inside dispatch and combine, waiting included; mean over devices.</dd>
 <dt>cross-node, intra-node</dt><dd>Payload bytes (activations and partial sums, without headers and routing entries) sent to
 devices of other nodes, and to other devices of the same node; all devices and layers; 1 MB is 1,000,000 bytes.</dd>
-<dt>device idle</dt><dd>Time a device waits for the slowest one; mean over devices.</dd>
+<dt>device idle</dt><dd>Time a device waits for the slowest one's experts, layer by layer; mean over devices.</dd>
 <dt>load std</dt><dd>Standard deviation over devices of the token-expert pairs they computed; mean over layers.</dd>
 <dt>load max/mean</dt><dd>Pairs of the busiest device over the mean device; mean over layers. 1 is perfect balance.</dd>
 </dl>

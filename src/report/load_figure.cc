@@ -14,7 +14,7 @@ namespace gracemoe {
 namespace {
 
 constexpr std::size_t kMaxLayers = 16;
-constexpr double kPanelWidth = 250, kPanelHeight = 96, kLeft = 34, kTop = 8, kBottom = 18;
+constexpr double kPanelWidth = 300, kPanelHeight = 100, kLeft = 34, kTop = 8, kBottom = 18;
 constexpr double kPlotWidth = kPanelWidth - kLeft - 4, kPlotHeight = kPanelHeight - kTop - kBottom;
 
 double mean_of(const std::vector<double>& loads) {
