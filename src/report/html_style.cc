@@ -32,6 +32,7 @@ p { margin: 0 0 14px; max-width: 78ch; }
 p.lead, .soft, .note, figcaption, dd { color: var(--soft); }
 p.lead { margin-bottom: 4px; }
 .note, figcaption { font-size: 14px; }
+p.note { margin: 12px 0 0; }
 figcaption b { color: var(--ink); font-weight: 600; }
 .card { background: var(--card); border: 1px solid var(--edge); border-radius: 10px; padding: 18px 20px; }
 .scroll { overflow-x: auto; }
@@ -39,8 +40,8 @@ figcaption b { color: var(--ink); font-weight: 600; }
 .grid.figures { grid-template-columns: repeat(auto-fit, minmax(min(100%, 480px), 1fr)); }
 .grid.two { grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); }
 .grid.wide { grid-template-columns: repeat(auto-fit, minmax(min(100%, 540px), 1fr)); }
-.keys { display: grid; gap: 14px; grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); margin: 26px 0 8px; }
-.key b { display: block; font-size: 32px; line-height: 1.15; font-weight: 650; letter-spacing: -0.02em; font-variant-numeric: tabular-nums; }
+.keys { display: grid; gap: 14px; grid-template-columns: repeat(auto-fit, minmax(210px, 1fr)); margin: 26px 0 8px; }
+.key b { display: block; white-space: nowrap; font-size: 29px; line-height: 1.15; font-weight: 650; letter-spacing: -0.02em; font-variant-numeric: tabular-nums; }
 .key span { color: var(--soft); font-size: 14px; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 table.figures { width: 100%; margin-top: 4px; font-size: 15px; }
@@ -57,10 +58,9 @@ table.settings td { overflow-wrap: anywhere; }
 table.panels { width: 100%; }
 table.panels th { font-weight: 600; font-size: 14px; text-align: left; line-height: 1.35; padding: 0 14px 8px 34px; }
 table.panels th .soft { font-weight: 400; }
-table.panels th.row { font-weight: 400; color: var(--soft); padding: 0 6px 0 0; white-space: nowrap; vertical-align: middle; }
-table.panels td { position: relative; padding: 4px 14px 4px 0; }
-table.panels svg { width: 100%; min-width: 150px; max-width: 330px; }
-.corner { position: absolute; top: 2px; right: 18px; font-size: 13px; color: var(--soft); }
+table.panels th.row { font-weight: 400; color: var(--soft); padding: 0 10px 0 0; white-space: nowrap; vertical-align: middle; position: sticky; left: -20px; background: var(--card); }
+table.panels td { padding: 4px 14px 4px 0; }
+table.panels svg { width: 100%; min-width: 220px; max-width: 330px; }
 .keyline { display: flex; flex-wrap: wrap; gap: 4px 20px; font-size: 14px; color: var(--soft); margin: 0 0 10px; }
 .keyline i { display: inline-block; width: 11px; height: 11px; border-radius: 2px; margin-right: 7px; }
 .maps { display: flex; flex-wrap: wrap; gap: 18px; }
@@ -74,7 +74,6 @@ dd { margin: 0; max-width: 78ch; }
 svg { display: block; max-width: 100%; height: auto; }
 svg text { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", Arial, sans-serif; fill: var(--ink); font-variant-numeric: tabular-nums; }
 svg .tick { fill: var(--soft); font-size: 12px; }
-svg .label { font-size: 14px; }
 svg .value { font-weight: 600; }
 svg .middle { text-anchor: middle; }
 svg .end { text-anchor: end; }

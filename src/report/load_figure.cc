@@ -14,7 +14,7 @@ namespace gracemoe {
 namespace {
 
 constexpr std::size_t kMaxLayers = 16;
-constexpr double kPanelWidth = 300, kPanelHeight = 100, kLeft = 34, kTop = 8, kBottom = 18;
+constexpr double kPanelWidth = 300, kPanelHeight = 112, kLeft = 34, kTop = 20, kBottom = 18;
 constexpr double kPlotWidth = kPanelWidth - kLeft - 4, kPlotHeight = kPanelHeight - kTop - kBottom;
 
 double mean_of(const std::vector<double>& loads) {
@@ -65,6 +65,7 @@ std::string panel(const LoadColumn& column, std::size_t layer, double top) {
   }
   const double y = base - kPlotHeight / top;
   svg.line(kLeft, y, kPanelWidth - 4, y, "mean");
+  svg.text(kPanelWidth - 6, 12, fmt::format("{:.2f}", max_over_mean(loads)), "tick end");
   return svg.str();
 }
 
@@ -132,8 +133,7 @@ std::string load_figure(std::span<const LoadColumn> columns) {
         html += "<td></td>";
         continue;
       }
-      html += fmt::format("<td>{}<div class=\"corner\">{:.2f}</div></td>",
-                          panel(column, layer, top), max_over_mean(column.loads[layer]));
+      html += "<td>" + panel(column, layer, top) + "</td>";
     }
     html += "</tr>\n";
   }

@@ -27,10 +27,10 @@ struct BarGroup {
   std::vector<Bar> bars;
 };
 
-constexpr double kWidth = 550, kNameWidth = 130, kValueWidth = 108, kTop = 10, kGap = 12,
+constexpr double kWidth = 550, kNameWidth = 146, kValueWidth = 108, kTop = 10, kGap = 12,
                  kAxis = 40;
 constexpr double kPlotWidth = kWidth - kNameWidth - kValueWidth;
-constexpr std::size_t kNameCharacters = 18;
+constexpr std::size_t kNameCharacters = 17;
 
 double total(const Bar& bar) {
   double sum = 0;
