@@ -174,4 +174,8 @@ void write_file(const fs::path& path, const std::function<void(std::ostream&)>& 
   file.commit();
 }
 
+void require_writable(const fs::path& path) {
+  const PendingFile probe(path);
+}
+
 }  // namespace gracemoe

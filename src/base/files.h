@@ -24,4 +24,8 @@ void write_file(const std::filesystem::path& path, std::string_view text);
 void write_file(const std::filesystem::path& path,
                 const std::function<void(std::ostream&)>& writer);
 
+// Error (kOutput), as write_file would give, if `path` cannot be written; leaves nothing. For long
+// work: ask before it starts.
+void require_writable(const std::filesystem::path& path);
+
 }  // namespace gracemoe

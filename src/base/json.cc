@@ -15,17 +15,13 @@ namespace gracemoe {
 namespace {
 
 constexpr int kMaxDepth = 64;
-constexpr std::size_t kMaxShown = 160;  // characters of a bad value shown in a message
+constexpr std::size_t kMaxShown = 160;  // bytes of a bad value shown in a message
 
 std::string shortened(std::string text) {
-  if (text.size() > kMaxShown) text = text.substr(0, kMaxShown) + "...";
-  return text;
-}
-
-std::string show(const Json& value) {
-  if (value.is_object()) return "an object";
-  if (value.is_array()) return "a list of " + std::to_string(value.size());
-  return shortened(value.dump(-1, ' ', false, Json::error_handler_t::replace));
+  if (text.size() <= kMaxShown) return text;
+  std::size_t end = kMaxShown;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0U) == 0x80U) --end;  // whole UTF-8
+  return text.substr(0, end) + "...";
 }
 
 // "line 3, column 7" of the byte with this 1-based number.
@@ -83,6 +79,12 @@ class Guard {
 
 }  // namespace
 
+std::string show_json(const Json& value) {
+  if (value.is_object()) return "an object";
+  if (value.is_array()) return "a list of " + std::to_string(value.size());
+  return shortened(value.dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
 Json read_json(const std::filesystem::path& path) {
   return parse_json(read_file(path), path.string());
 }
@@ -109,7 +111,7 @@ Json parse_json(const std::string& text, const std::string& name) {
 
 JsonObject::JsonObject(const Json& json, std::string name) : json_(&json), name_(std::move(name)) {
   if (!json.is_object()) {
-    fail_input({.what = name_, .got = show(json), .wanted = "a JSON object", .action = ""});
+    fail_input({.what = name_, .got = show_json(json), .wanted = "a JSON object", .action = ""});
   }
 }
 
@@ -125,7 +127,7 @@ std::string JsonObject::key_name(const std::string& key) const {
 void JsonObject::wrong(const std::string& key, const std::string& wanted) const {
   const auto found = json_->find(key);
   fail_input({.what = key_name(key),
-              .got = found == json_->end() ? "nothing" : show(*found),
+              .got = found == json_->end() ? "nothing" : show_json(*found),
               .wanted = wanted,
               .action = ""});
 }

@@ -16,6 +16,9 @@ using OrderedJson = nlohmann::ordered_json;
 Json read_json(const std::filesystem::path& path);
 Json parse_json(const std::string& text, const std::string& name);
 
+// A value as messages show it: at most a line; objects and lists only by their kind and size.
+std::string show_json(const Json& value);
+
 // A view of one JSON object for strict reading: every error names `name` (the file) and the key's
 // path. Used like: JsonObject o(json, "plan.json"); int n = o.integer("num_experts", 1, 65535);
 class JsonObject {

@@ -82,7 +82,7 @@ DType read_dtype(const JsonObject& json) {
 
 std::uint64_t whole_number(const Json& value, const std::string& what) {
   const bool ok = value.is_number_unsigned() && value.get<std::uint64_t>() <= (1ULL << 62U);
-  if (!ok) bad(what, value.dump(-1, ' ', false, Json::error_handler_t::replace), "whole numbers");
+  if (!ok) bad(what, show_json(value), "whole numbers");
   return value.get<std::uint64_t>();
 }
 

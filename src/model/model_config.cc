@@ -31,7 +31,7 @@ int integer(const JsonObject& json, const std::string& key, std::int64_t max) {
 
 // A feature that only a null or absent value switches off.
 void refuse_present(const JsonObject& json, const std::string& key) {
-  if (json.has(key)) unsupported(json, key, json.raw(key).dump(-1, ' ', true), "null");
+  if (json.has(key)) unsupported(json, key, show_json(json.raw(key)), "null");
 }
 void refuse_true(const JsonObject& json, const std::string& key) {
   if (json.boolean_or(key, false)) unsupported(json, key, "true", "false");
@@ -140,7 +140,7 @@ const Family& find_family(const JsonObject& json) {
     known += (known.empty() ? "" : ", ") + std::string(family.name);
   }
   fail_input({.what = json.key_name("architectures"),
-              .got = names.dump(-1, ' ', true),
+              .got = show_json(names.size() == 1 ? names[0] : names),
               .wanted = "one of " + known,
               .action = "this model's architecture is not known to gracemoe"});
 }

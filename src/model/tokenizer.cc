@@ -69,8 +69,7 @@ struct Tokenizer::Impl {
         raw_tokens(added, false, nullptr),
         normalized_tokens(added, true, &normalizer),
         pre_tokenizer(optional(json, "pre_tokenizer"), json.key_name("pre_tokenizer")),
-        bpe(json.raw("model"), json.key_name("model")),
-        ids(bpe.vocab()) {
+        bpe(json.raw("model"), json.key_name("model")) {
     for (const auto& [spelling, id] : bpe.vocab()) set_entry(id, spelling, false);
     for (const AddedToken& token : added) add(token, json.key_name("added_tokens"));
     post_processor =
@@ -87,16 +86,18 @@ struct Tokenizer::Impl {
   }
 
   void add(const AddedToken& token, const std::string& name) {
-    const auto [found, is_new] = ids.emplace(token.content, token.id);
     const auto index = static_cast<std::size_t>(token.id);
-    const bool id_taken = is_new && index < entries.size() && !entries[index].bytes.empty();
-    if (found->second != token.id || id_taken) {
+    const auto known = bpe.vocab().find(token.content);
+    const bool in_vocab = known != bpe.vocab().end();
+    const bool id_taken = !in_vocab && index < entries.size() && !entries[index].bytes.empty();
+    if (id_taken || (in_vocab && known->second != token.id)) {
       fail_input({.what = name + ": '" + token.content + "'",
                   .got = "id " + std::to_string(token.id),
                   .wanted = id_taken ? "an id that no other token has"
-                                     : "id " + std::to_string(found->second) + ", as in vocab",
+                                     : "id " + std::to_string(known->second) + ", as in vocab",
                   .action = ""});
     }
+    added_ids.emplace(token.content, token.id);
     set_entry(token.id, token.content, token.special);
   }
 
@@ -130,7 +131,7 @@ struct Tokenizer::Impl {
   AddedTokenFinder normalized_tokens;
   PreTokenizer pre_tokenizer;
   Bpe bpe;
-  std::unordered_map<std::string, int> ids;
+  std::unordered_map<std::string, int> added_ids;
   std::vector<Entry> entries;  // by id; without bytes where no token has the id
   PostProcessor post_processor;
 };
@@ -187,9 +188,11 @@ bool Tokenizer::is_special(int id) const {
 }
 
 std::optional<int> Tokenizer::token_id(const std::string& spelling) const {
-  const auto found = impl_->ids.find(spelling);
-  if (found == impl_->ids.end()) return std::nullopt;
-  return found->second;
+  const auto added = impl_->added_ids.find(spelling);
+  if (added != impl_->added_ids.end()) return added->second;
+  const auto known = impl_->bpe.vocab().find(spelling);
+  if (known != impl_->bpe.vocab().end()) return known->second;
+  return std::nullopt;
 }
 
 }  // namespace gracemoe

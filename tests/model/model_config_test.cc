@@ -100,7 +100,7 @@ TEST(ModelConfig, UnknownArchitectureListsTheKnown) {
   EXPECT_THAT(error_with("architectures", {"MixtralForCausalLM"}),
               AllOf(HasSubstr("architectures"), HasSubstr("MixtralForCausalLM"),
                     HasSubstr("OlmoeForCausalLM"), HasSubstr("not known")));
-  EXPECT_THAT(error_with("architectures", Json::array()), HasSubstr("got []"));
+  EXPECT_THAT(error_with("architectures", Json::array()), HasSubstr("got a list of 0"));
   EXPECT_THAT(error_with([](Json& json) { json.erase("architectures"); }),
               HasSubstr("architectures: got nothing"));
   EXPECT_THAT(known_architectures(), testing::Contains("OlmoeForCausalLM"));

@@ -13,13 +13,13 @@ namespace {
 void refuse_setting(const JsonObject& json, const std::string& key, bool set) {
   if (!set) return;
   fail_input({.what = json.key_name(key),
-              .got = json.raw(key).dump(-1, ' ', true),
+              .got = show_json(json.raw(key)),
               .wanted = "it switched off",
               .action = "gracemoe reads byte-level BPE tokenizers only"});
 }
 
 // A merge is written "left right" or ["left", "right"].
-std::pair<std::string, std::string> read_pair(const Json& json, const std::string& name) {
+std::pair<std::string, std::string> read_pair(const Json& json, const std::string& list) {
   if (json.is_array() && json.size() == 2 && json[0].is_string() && json[1].is_string()) {
     return {json[0].get<std::string>(), json[1].get<std::string>()};
   }
@@ -30,9 +30,9 @@ std::pair<std::string, std::string> read_pair(const Json& json, const std::strin
       return {text.substr(0, blank), text.substr(blank + 1)};
     }
   }
-  fail_input({.what = name,
-              .got = json.dump(-1, ' ', true),
-              .wanted = "two tokens, as \"a b\" or [\"a\", \"b\"]",
+  fail_input({.what = list,
+              .got = show_json(json),
+              .wanted = "two tokens in each entry, as \"a b\" or [\"a\", \"b\"]",
               .action = ""});
 }
 
@@ -74,6 +74,7 @@ void Bpe::read_settings(const JsonObject& json) {
 
 void Bpe::read_vocab(const JsonObject& json) {
   const JsonObject vocab = json.object("vocab");
+  vocab_.reserve(json.raw("vocab").size());
   std::vector<bool> used;
   for (const auto& [spelling, value] : json.raw("vocab").items()) {
     const auto id = static_cast<std::size_t>(vocab.integer(spelling, 0, kMaxTokens - 1));
@@ -91,12 +92,13 @@ void Bpe::read_vocab(const JsonObject& json) {
 
 void Bpe::read_merges(const JsonObject& json) {
   const Json& merges = json.array("merges");
+  const std::string name = json.key_name("merges");
+  merges_.reserve(merges.size());
   int rank = 0;
   for (const Json& merge : merges) {
     const bool comment =
         merge.is_string() && merge.get_ref<const std::string&>().starts_with("#version");
     if (comment) continue;
-    const std::string name = json.key_name("merges") + "[" + std::to_string(rank) + "]";
     const auto [left, right] = read_pair(merge, name);
     add_merge(left, right, rank++, name);
   }
@@ -157,8 +159,7 @@ void Bpe::merge_all(std::vector<Symbol>& symbols) const {
   while (!queue.empty()) {
     const Candidate best = queue.top();
     queue.pop();
-    // Its symbols may have been merged with others since. What counts is that the pair there now
-    // still makes the same token, be it by another merge: several merges can lead to one token.
+    // Stale where one of its symbols has been merged away or has grown since.
     const Merge* now = find_merge(symbols, best.left);
     if (now == nullptr || now->id != best.merge.id) continue;
     Symbol& left = symbols[static_cast<std::size_t>(best.left)];

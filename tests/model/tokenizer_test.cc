@@ -1,0 +1,150 @@
+#include "model/tokenizer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "base/hash.h"
+#include "model/detokenizer.h"
+#include "model/model_folder.h"
+#include "model/tokenizer/utf8.h"
+#include "support/error_of.h"
+
+namespace gracemoe {
+namespace {
+
+using testing::HasSubstr;
+namespace fs = std::filesystem;
+
+// Encodes and decodes every case of a file as two other programs did.
+void check_cases(const fs::path& tokenizer_json, const fs::path& cases_json) {
+  const Tokenizer tokenizer(tokenizer_json);
+  const Json file = read_json(cases_json);
+  EXPECT_GE(file.at("cases").size(), 80U);
+  for (const Json& one : file.at("cases")) {
+    SCOPED_TRACE(one.at("label").get<std::string>());
+    const auto text = one.at("text").get<std::string>();
+    const auto ids = one.at("ids").get<std::vector<int>>();
+    const auto ids_special = one.at("ids_special").get<std::vector<int>>();
+    EXPECT_EQ(tokenizer.encode(text, false), ids);
+    EXPECT_EQ(tokenizer.encode(text, true), ids_special);
+    EXPECT_EQ(tokenizer.decode(ids, false), one.at("decoded").get<std::string>());
+    const char* skipped = one.contains("decoded_skip_special") ? "decoded_skip_special" : "decoded";
+    EXPECT_EQ(tokenizer.decode(ids_special, true), one.at(skipped).get<std::string>());
+    if (!one.contains("decoded_prefixes")) continue;
+    std::size_t size = 0;
+    for (const Json& prefix : one.at("decoded_prefixes")) {
+      EXPECT_EQ(tokenizer.decode(std::span(ids).first(++size), false), prefix.get<std::string>());
+    }
+  }
+}
+
+TEST(Tokenizer, AgreesWithTheReferencesOnGpt2Style) {
+  check_cases(tiny_model() / "tokenizer.json",
+              GRACEMOE_SOURCE_DIR "/tests/data/tokenizer_cases_gpt2.json");
+}
+
+struct SharedCase {
+  const char* model;
+  const char* cases;
+};
+class SharedTokenizer : public testing::TestWithParam<SharedCase> {};
+
+TEST_P(SharedTokenizer, AgreesWithTheReferences) {
+  const fs::path fixtures = GRACEMOE_SHARED_DIR "/fixtures";
+  if (!fs::exists(fixtures)) GTEST_SKIP() << "optional data is not here";
+  check_cases(fixtures / GetParam().model / "tokenizer.json",
+              fixtures / "tokenizers" / GetParam().cases);
+}
+
+INSTANTIATE_TEST_SUITE_P(Tiny, SharedTokenizer,
+                         testing::Values(SharedCase{"qwen3_moe_tiny", "tiny_qwen3.json"},
+                                         SharedCase{"deepseek_v2_tiny", "tiny_bos.json"}));
+
+class DemoTokenizer : public testing::Test {
+ protected:
+  static void SetUpTestSuite() { tokenizer_ = new Tokenizer(demo_model() / "tokenizer.json"); }
+  static void TearDownTestSuite() { delete tokenizer_; }
+  static Tokenizer* tokenizer_;
+};
+Tokenizer* DemoTokenizer::tokenizer_ = nullptr;
+
+TEST_F(DemoTokenizer, ShippedTextsHaveTheirTokensAndComeBack) {
+  const std::pair<const char*, std::size_t> texts[] = {
+      {"prose", 63'978}, {"code", 72'561}, {"math", 103'187}};
+  for (const auto& [name, count] : texts) {
+    const std::string text =
+        read_file(fs::path(GRACEMOE_SOURCE_DIR "/data/text") / (std::string(name) + ".txt"));
+    const std::vector<int> ids = tokenizer_->encode(text, false);
+    EXPECT_EQ(ids.size(), count) << name;
+    EXPECT_EQ(tokenizer_->decode(ids, false), text) << name;
+  }
+}
+
+// A merge that is quadratic in the length of a word would take 10^10 steps for each of these.
+TEST_F(DemoTokenizer, ALongWordIsEncodedInLogLinearTime) {
+  for (const char* unit : {"a", "e", " ", "\n", "0", "=", "th", "ing"}) {
+    std::string text;
+    while (text.size() < 100'000) text += unit;
+    EXPECT_EQ(tokenizer_->decode(tokenizer_->encode(text, false), false), text);
+  }
+}
+
+TEST_F(DemoTokenizer, EmptyTextAndSizes) {
+  EXPECT_TRUE(tokenizer_->encode("", true).empty());
+  EXPECT_EQ(tokenizer_->decode({}, false), "");
+  EXPECT_EQ(tokenizer_->vocab_size(), 4096);
+  EXPECT_EQ(tokenizer_->token_id("<|endoftext|>"), 0);
+  EXPECT_TRUE(tokenizer_->token_id("\u0120the").has_value());
+  EXPECT_FALSE(tokenizer_->token_id("no such token").has_value());
+  EXPECT_TRUE(tokenizer_->is_special(0));
+  EXPECT_FALSE(tokenizer_->is_special(100));
+}
+
+TEST_F(DemoTokenizer, BadIdsAndBadText) {
+  const auto decode_error = [&](int id) {
+    return error_of([&] { tokenizer_->decode(std::vector<int>{1, id}, false); });
+  };
+  EXPECT_EQ(decode_error(4096), "token id: got 4096, wanted 0 to 4095");
+  EXPECT_EQ(decode_error(-1), "token id: got -1, wanted 0 to 4095");
+  EXPECT_THAT(error_of([&] { tokenizer_->encode("caf\xc3 au lait", false); }),
+              HasSubstr("byte 3: got a byte that is not UTF-8"));
+  EXPECT_THAT(error_of([&] { tokenizer_->encode("abc\xe2\x82", false); }), HasSubstr("byte 3"));
+}
+
+// Any list of ids, valid text or not: the pieces are whole characters and add up to the whole.
+TEST_F(DemoTokenizer, StreamedPiecesAddUpToTheWhole) {
+  for (const bool skip_special : {false, true}) {
+    for (std::uint64_t seed = 0; seed < 20; ++seed) {
+      std::vector<int> ids;
+      for (std::uint64_t i = 0; i < 200; ++i) {
+        // Mostly single bytes, which break characters in every way.
+        const std::uint64_t hash = hash_combine(seed, i);
+        ids.push_back(static_cast<int>(hash % 4 == 0 ? (hash >> 8U) % 4096 : (hash >> 8U) % 258));
+      }
+      Detokenizer stream(*tokenizer_, skip_special);
+      std::string whole;
+      for (const int id : ids) {
+        const std::string piece = stream.push(id);
+        EXPECT_EQ(first_invalid_utf8(piece), piece.size());
+        whole += piece;
+      }
+      EXPECT_EQ(whole + stream.finish(), tokenizer_->decode(ids, skip_special));
+    }
+  }
+}
+
+TEST_F(DemoTokenizer, StreamingWaitsForTheEndOfACharacter) {
+  const std::vector<int> ids = tokenizer_->encode("\xf0\xa0\xae\xb7", false);  // U+20BB7
+  ASSERT_GT(ids.size(), 1U) << "the character should take several tokens";
+  Detokenizer stream(*tokenizer_, false);
+  for (std::size_t i = 0; i + 1 < ids.size(); ++i) EXPECT_EQ(stream.push(ids[i]), "");
+  EXPECT_EQ(stream.push(ids.back()), "\xf0\xa0\xae\xb7");
+  EXPECT_EQ(stream.finish(), "");
+  stream.push(ids[0]);
+  EXPECT_EQ(stream.finish(), "\xef\xbf\xbd");
+}
+
+}  // namespace
+}  // namespace gracemoe
