@@ -67,12 +67,15 @@ DeploymentOptions deployment_options(const DeploymentArguments& a, bool record_r
 }  // namespace
 
 std::unique_ptr<Deployment> deploy(const DeploymentArguments& a, bool record_routing,
-                                   CliContext& context) {
+                                   const std::vector<std::string>& outputs, CliContext& context) {
   context.start(a.topology);
   const int ranks_on_host = context.ranks_on_host();
   DeploymentOptions options;
-  together(context.transport(),
-           [&] { options = deployment_options(a, record_routing, ranks_on_host); });
+  together(context.transport(), [&] {
+    options = deployment_options(a, record_routing, ranks_on_host);
+    for (const std::string& output : outputs)
+      if (context.root() && !output.empty()) require_writable(output);
+  });
   auto deployment = std::make_unique<Deployment>(options, context.topology(), context.transport());
   if (context.root() && !a.quiet)
     fmt::print(stderr,

@@ -20,10 +20,10 @@ struct DeploymentArguments {
 
 void add_deployment_arguments(CLI::App& command, DeploymentArguments& arguments);
 
-// Joins the job, loads the model, and prints on rank 0 (standard error) the full configuration of
-// the run. Collective.
+// Joins the job, refuses outputs (empty names are skipped) that cannot be written, loads the model,
+// and prints on rank 0 (standard error) the full configuration of the run. Collective.
 std::unique_ptr<Deployment> deploy(const DeploymentArguments& arguments, bool record_routing,
-                                   CliContext& context);
+                                   const std::vector<std::string>& outputs, CliContext& context);
 
 RunOptions run_options(const DeploymentArguments& arguments);
 

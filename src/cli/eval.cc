@@ -20,7 +20,7 @@ struct EvalArguments {
 };
 
 void eval(const EvalArguments& a, CliContext& context) {
-  const auto deployment = deploy(a.deployment, false, context);
+  const auto deployment = deploy(a.deployment, false, {a.json}, context);
   const EncodedTexts encoded = encode_texts(a.texts, a.deployment.model, context);
   together(context.transport(), [&] {
     if (a.window > deployment->config().max_positions)

@@ -90,7 +90,8 @@ void write_results(const GenerateArguments& a, Deployment& deployment, const Run
 }
 
 void generate(const GenerateArguments& a, CliContext& context) {
-  const auto deployment = deploy(a.deployment, !a.trace.empty(), context);
+  const auto deployment =
+      deploy(a.deployment, !a.trace.empty(), {a.out, a.stats, a.trace}, context);
   Transport& transport = context.transport();
   RunOptions options = run_options(a.deployment);
   options.sampling = a.sampling;
