@@ -9,9 +9,9 @@ import json
 import sys
 from pathlib import Path
 
-HEADERS = 0.08  # of the bytes of MPI messages: Ethernet, IP, TCP, acknowledgements, MPI's own envelopes
-A_MESSAGE = 400  # bytes a message: its frames' headers, an envelope, acknowledgements, a rendezvous
-THE_JOB = 3_000_000  # bytes: start, end, prompts and statistics
+HEADERS = 0.07  # of the bytes of MPI messages: Ethernet, IP, TCP, acknowledgements, MPI's own envelopes
+A_MESSAGE = 300  # bytes a message: its frames' headers, an envelope, acknowledgements, a rendezvous
+THE_JOB = 500_000  # bytes: start, end, prompts and statistics
 
 
 def sent_by_run(run: dict) -> tuple[int, int]:
