@@ -78,7 +78,7 @@ class CpuBackend final : public Backend {
     const float* angles = table.data() + static_cast<std::size_t>(position) * dim;
     if (position >= RopeTable::kKept) {
       own.resize(dim);
-      RopeTable::fill(position, half, theta, own.data());
+      RopeTable::fill(position, RopeTable::frequencies(half, theta), own.data());
       angles = own.data();
     }
     for (std::size_t h = 0; h < row.size(); h += dim) {

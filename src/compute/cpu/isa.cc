@@ -56,9 +56,17 @@ bool isa_available(Isa isa) {
   return false;
 }
 
+Isa best_isa() {
+#if defined(__x86_64__)
+  if (isa_available(Isa::kAvx512Bf16) && !__builtin_cpu_is("intel")) return Isa::kAvx512Bf16;
+#endif
+  return isa_available(Isa::kAvx512) ? Isa::kAvx512 : Isa::kAvx2;
+}
+
 Isa choose_isa(const std::string& wanted) {
+  const std::string name = wanted.empty() ? isa_name(best_isa()) : wanted;
   for (const Isa isa : kAllIsas) {
-    if ((wanted.empty() || wanted == isa_name(isa)) && isa_available(isa)) return isa;
+    if (name == isa_name(isa) && isa_available(isa)) return isa;
   }
   fail_isa(wanted);
 }

@@ -29,7 +29,7 @@ std::size_t positions(const AttentionSpan& span) {
 }
 
 std::size_t queries_a_tile(const AttentionSpan& span) {
-  return std::clamp<std::size_t>(kScores / round_up(positions(span)), 1, kMaxQueries);
+  return std::clamp<std::size_t>(kScores / round_up(positions(span) + 1), 1, kMaxQueries);
 }
 
 std::vector<Unit> cut_units(std::span<const AttentionSpan> spans, const AttentionShape& shape) {

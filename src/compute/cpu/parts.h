@@ -29,14 +29,17 @@ void packed_attention(const Kernels& kernels, int threads, const AttentionShape&
 // position seen. May be used by several threads.
 class RopeTable {
  public:
-  // Positions from here on are not kept: 64 K positions of a 128-wide head are 32 MiB.
-  static constexpr std::int32_t kKept = 1 << 16;
+  // Positions from here on are computed anew each time (2 us a row, little beside attention over
+  // such a context); the ones before, of a 128-wide head, take 8 MiB.
+  static constexpr std::int32_t kKept = 1 << 14;
   // [position][half] cosines followed by [half] sines.
   using Rows = std::vector<float>;
   // A table with at least the positions 0 .. min(largest, kKept - 1).
   std::shared_ptr<const Rows> rows(std::int32_t largest, std::size_t half, double theta) const;
+  // Radians a position, [half]: theta^(-i / half).
+  static std::vector<double> frequencies(std::size_t half, double theta);
   // One position into row [2 * half].
-  static void fill(std::int32_t position, std::size_t half, double theta, float* row);
+  static void fill(std::int32_t position, std::span<const double> frequencies, float* row);
 
  private:
   struct Table {

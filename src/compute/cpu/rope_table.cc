@@ -5,12 +5,19 @@
 
 namespace gracemoe {
 
-void RopeTable::fill(std::int32_t position, std::size_t half, double theta, float* row) {
+std::vector<double> RopeTable::frequencies(std::size_t half, double theta) {
+  std::vector<double> frequencies(half);
   for (std::size_t i = 0; i < half; ++i) {
-    const double angle =
-        position * std::pow(theta, -static_cast<double>(i) / static_cast<double>(half));
+    frequencies[i] = std::pow(theta, -static_cast<double>(i) / static_cast<double>(half));
+  }
+  return frequencies;
+}
+
+void RopeTable::fill(std::int32_t position, std::span<const double> frequencies, float* row) {
+  for (std::size_t i = 0; i < frequencies.size(); ++i) {
+    const double angle = position * frequencies[i];
     row[i] = static_cast<float>(std::cos(angle));
-    row[half + i] = static_cast<float>(std::sin(angle));
+    row[frequencies.size() + i] = static_cast<float>(std::sin(angle));
   }
 }
 
@@ -29,8 +36,9 @@ std::shared_ptr<const RopeTable::Rows> RopeTable::rows(std::int32_t largest, std
     const std::size_t size = std::min<std::size_t>(std::max(need, 2 * have), kKept);
     auto grown = std::make_shared<Rows>(size * 2 * half);
     std::copy(table->rows->begin(), table->rows->end(), grown->begin());
+    const auto frequency = frequencies(half, theta);
     for (std::size_t p = have; p < size; ++p) {
-      fill(static_cast<std::int32_t>(p), half, theta, grown->data() + p * 2 * half);
+      fill(static_cast<std::int32_t>(p), frequency, grown->data() + p * 2 * half);
     }
     table->rows = std::move(grown);
   }
