@@ -208,6 +208,7 @@ std::vector<int> layers_to_draw(int layers, int num_experts, std::size_t maps_pe
   const double bytes = (side * (side + 3) + 1100) * 4 / 3 * static_cast<double>(maps_per_layer);
   const int fit = std::clamp(static_cast<int>(kMapBudgetBytes / std::max(1.0, bytes)), 1, layers);
   std::vector<int> drawn;
+  drawn.reserve(static_cast<std::size_t>(fit));
   for (int i = 0; i < fit; ++i) {
     drawn.push_back(fit == 1 ? layers / 2
                              : static_cast<int>(

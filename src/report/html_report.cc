@@ -81,6 +81,7 @@ std::string load_section(const std::string& title, const std::string& caption,
 
 std::string measured_load_section(const std::vector<RunStatistics>& runs) {
   std::vector<LoadColumn> columns;
+  columns.reserve(runs.size());
   for (const auto& run : runs) columns.push_back(measured_loads(run));
   return load_section(
       "Load of the devices, as run",

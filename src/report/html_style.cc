@@ -1,9 +1,9 @@
 #include "report/html_style.h"
 
 namespace gracemoe {
+namespace {
 
-std::string_view html_style() {
-  return R"css(
+constexpr std::string_view kStyle = R"css(
 :root {
   color-scheme: light dark;
   --page: #f6f7f8; --card: #ffffff; --ink: #1b1f24; --soft: #5d6670; --edge: #e1e4e8; --grid: #e8ebee;
@@ -54,7 +54,7 @@ table.settings { font-size: 14px; }
 table.settings th, table.settings td { text-align: left; padding: 5px 18px 5px 2px; vertical-align: top; border-top: 1px solid var(--edge); }
 table.settings tr:first-child th { border-top: 0; }
 table.settings th { font-weight: 600; white-space: nowrap; }
-table.settings td { overflow-wrap: anywhere; }
+table.settings td { overflow-wrap: break-word; }
 table.panels { width: 100%; }
 table.panels th { font-weight: 600; font-size: 14px; text-align: left; line-height: 1.35; padding: 0 14px 8px 34px; }
 table.panels th .soft { font-weight: 400; }
@@ -100,6 +100,11 @@ svg .pixels { image-rendering: pixelated; }
 svg .device-outline { fill: none; stroke: #ffffff; stroke-width: 1; stroke-opacity: 0.85; }
 svg .node-outline { fill: none; stroke: #ffffff; stroke-width: 2.5; }
 )css";
+
+}  // namespace
+
+std::string_view html_style() {
+  return kStyle;
 }
 
 }  // namespace gracemoe
