@@ -17,7 +17,6 @@ namespace {
 // Where this process is among all of MPI_COMM_WORLD.
 struct Place {
   int world_rank = 0;
-  int ranks_on_host = 1;
   int rank = 0;                       // node by node
   std::vector<int> devices_per_node;  // of the shared-memory domains
 };
@@ -31,7 +30,6 @@ Place find_place() {
   MPI_Comm_size(MPI_COMM_WORLD, &size);
   MPI_Comm host = MPI_COMM_NULL;
   MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, place.world_rank, MPI_INFO_NULL, &host);
-  MPI_Comm_size(host, &place.ranks_on_host);
   int leader = place.world_rank;
   MPI_Bcast(&leader, 1, MPI_INT, 0, host);
   MPI_Comm_free(&host);
@@ -46,6 +44,22 @@ Place find_place() {
     }
   }
   return place;
+}
+
+// Ranks that run on this kernel: also those of other containers or emulated hosts, which MPI takes
+// for other nodes, share its cores.
+int ranks_on_machine() {
+  std::array<char, 64> id{};
+  if (std::FILE* file = std::fopen("/proc/sys/kernel/random/boot_id", "r"); file != nullptr) {
+    if (std::fread(id.data(), 1, id.size(), file) == 0) id.fill('\0');
+    std::fclose(file);
+  }
+  int size = 0;
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  std::vector<std::array<char, 64>> ids(static_cast<std::size_t>(size));
+  const int length = static_cast<int>(id.size());
+  MPI_Allgather(id.data(), length, MPI_CHAR, ids.data(), length, MPI_CHAR, MPI_COMM_WORLD);
+  return static_cast<int>(std::count(ids.begin(), ids.end(), id));
 }
 
 Topology choose_topology(const std::string& declared, const Place& place) {
@@ -88,7 +102,7 @@ class Session final : public MpiSession {
         host_(host_name()),
         transport_(comm_, options.frame_bytes,
                    {options.timeout_seconds,
-                    place.ranks_on_host > static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN))}) {}
+                    ranks_on_machine() > static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN))}) {}
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 

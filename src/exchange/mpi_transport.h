@@ -14,7 +14,7 @@ void check_mpi(int code, const std::string& doing);
 
 struct MpiWaitOptions {
   double timeout_seconds = 0;  // without any progress; 0: for ever
-  bool crowded = false;        // more ranks on this host than cores: a long wait sleeps
+  bool crowded = false;        // more ranks on this machine than cores: long waits sleep
 };
 
 class MpiTransport final : public Transport {
