@@ -17,6 +17,7 @@ constexpr std::size_t kTileRows = 6;
 constexpr std::size_t kWideRows = 3;
 constexpr std::size_t kWideVectors = 4;
 constexpr std::size_t kHalfRows = 0;
+constexpr std::size_t kQueryGroup = 4;  // of attention; two vectors of sums each
 
 #include "compute/cpu/exponential.inc"
 #include "compute/cpu/pack.inc"

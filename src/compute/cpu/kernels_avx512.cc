@@ -17,6 +17,7 @@ constexpr std::size_t kTileRows = 12;
 constexpr std::size_t kWideRows = 3;
 constexpr std::size_t kWideVectors = 8;
 constexpr std::size_t kHalfRows = 6;
+constexpr std::size_t kQueryGroup = 8;  // of attention; two vectors of sums each
 
 #include "compute/cpu/exponential.inc"
 #include "compute/cpu/pack.inc"
