@@ -114,6 +114,7 @@ TEST(Regex, MatchesUnicodeClassesAndEmptyMatches) {
 TEST(Regex, Errors) {
   EXPECT_THAT(error_of([] { Regex("(", "t.json: pattern"); }),
               AllOf(HasSubstr("t.json: pattern: got '('"), HasSubstr("a regular expression")));
+  EXPECT_THAT(error_of([] { Regex("[[:punct:]]+", "x"); }), HasSubstr("the class [:punct:]"));
   // Exponential: stopped after a bounded number of steps.
   const Regex bad("(x+x+)+y", "t.json: pattern");
   EXPECT_THAT(error_of([&] { bad.find_all(std::string(40, 'x')); }),
@@ -254,7 +255,9 @@ TEST(AddedTokens, StrippingTakesWhiteSpaceAlong) {
   EXPECT_THAT(parts({left, right}, "a \u00a0L R\n\tb"),
               ElementsAre(Pair(-1, "a"), Pair(1, " \u00a0L"), Pair(-1, " "), Pair(2, "R\n\t"),
                           Pair(-1, "b")));
-  // What one token took, the next cannot take again.
+  // What one token took, the next cannot take again, be it a token itself.
+  EXPECT_THAT(parts({right, {.id = 3, .content = "\n"}}, "R\n\n\n."),
+              ElementsAre(Pair(2, "R\n\n\n"), Pair(-1, ".")));
   EXPECT_THAT(parts({left, right}, "R  L"), ElementsAre(Pair(2, "R  "), Pair(1, "L")));
 }
 

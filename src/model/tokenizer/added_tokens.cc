@@ -167,8 +167,8 @@ std::vector<AddedTokenFinder::Part> AddedTokenFinder::split(std::string_view tex
     if (token.left_strip) begin = std::max(without_white_before(text, begin), done);
     if (token.right_strip) end = without_white_after(text, end);
     if (begin > done) add(-1, done, begin);
-    add(token.id, begin, std::max(begin, end));
-    done = end;
+    add(token.id, begin, end);
+    done = from = end;
   }
   if (done < text.size()) add(-1, done, text.size());
   return parts;

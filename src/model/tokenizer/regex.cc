@@ -84,6 +84,14 @@ class Search {
 }  // namespace
 
 Regex::Regex(const std::string& pattern, std::string name) : name_(std::move(name)) {
+  if (pattern.find("punct:]") != pattern.npos) {
+    // Oniguruma 6.9.8 leaves symbols like < + $ out of it and 6.9.10 does not: which one the
+    // tokenizer was made with cannot be known.
+    fail_input({.what = name_,
+                .got = "the class [:punct:]",
+                .wanted = "\\p{P} or \\p{S}",
+                .action = "its meaning depends on the version of the expression's engine"});
+  }
   prepare_library();
   OnigErrorInfo info{};
   const int code =
