@@ -5,20 +5,19 @@
 //   bench_compute --benchmark_filter=linear --benchmark_repetitions=5
 //   --benchmark_report_aggregates_only=true
 #include <benchmark/benchmark.h>
-#include <omp.h>
 
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <memory>
-#include <oneapi/dnnl/dnnl.hpp>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "compute/backend.h"
 #include "compute/cpu/isa.h"
+#include "onednn_product.h"
 
 namespace gracemoe {
 namespace {
@@ -100,33 +99,13 @@ void bench_linear(benchmark::State& state, const std::string& isa, bool exact, L
   time_flops(state, c.flops(), run);
 }
 
-// What the packed kernels are measured against: oneDNN's bf16 x bf16 -> float32 with weights in its
-// own layout, the primitive made beforehand, x rounded on every call.
 void bench_onednn(benchmark::State& state, LinearCase c) {
-  using dnnl::memory;
-  using Type = memory::data_type;
-  using Tag = memory::format_tag;
-  omp_set_num_threads(1);
   LinearData data(c);
-  const auto backend = make_cpu_backend({1, ""});
-  std::vector<bf16> x(data.x.size());
-  const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
-  dnnl::stream stream(engine);
-  const memory::desc from({c.rows, c.in}, Type::bf16, Tag::ab);
-  const memory::desc plain({c.in, c.out}, Type::bf16, Tag::ba);
-  const memory::desc any({c.in, c.out}, Type::bf16, Tag::any);
-  const memory::desc to({c.rows, c.out}, Type::f32, Tag::ab);
-  const dnnl::matmul::primitive_desc chosen(dnnl::matmul::desc(from, any, to), engine);
-  const dnnl::matmul product(chosen);
-  memory weights(chosen.weights_desc(), engine), given(plain, engine, data.weight.data());
-  dnnl::reorder(given, weights).execute(stream, given, weights);
-  memory source(from, engine, x.data()), target(to, engine, data.y.data());
-  const auto run = [&] {
-    backend->store_rows(data.x, reinterpret_cast<std::byte*>(x.data()));
-    product.execute(stream,
-                    {{DNNL_ARG_SRC, source}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, target}});
-    stream.wait();
-  };
+  const auto run = onednn_product(data.view, data.x, c.rows, data.y);
+  if (!run) {
+    state.SkipWithError("built without oneDNN");
+    return;
+  }
   run();
   data.check("oneDNN");
   time_flops(state, c.flops(), run);

@@ -1,9 +1,14 @@
-// The operations of a transformer, as contracts; ref/ implements them as plain float32 loops (always built, the oracle of the tests), cpu/ with
-// bf16 products (oneDNN and SIMD kernels chosen at run time).
+// The operations of a transformer, as contracts; ref/ implements them as plain float32 loops
+// (always built, the oracle of the tests), cpu/ with bf16 products by SIMD kernels chosen at run
+// time (x86-64).
 //
-// Activations are float32, row-major, [rows, width]. Weights are bf16 [out, in] row-major as in the checkpoint, and must outlive what is made of them
-// only if the implementation says so (cpu/ packs them, ref/ keeps the view).
-// The law of the house: a row's result never depends on which other rows are computed with it, nor on the number of threads. Bit for bit.
+// Activations are float32, row-major, [rows, width]. Weights are bf16 [out, in] row-major as in the
+// checkpoint; what is made of them may keep the view (ref/ does, cpu/ packs a copy): they must
+// outlive it. Any sizes; no alignment is asked for. The law of the house: a row's result never
+// depends on which other rows are computed with it, where it stands among them, nor on the number
+// of threads. Bit for bit. (It may differ between backends and instruction sets.) NaN and infinity
+// are never hidden. A broken contract is Error kInternal; everything const may be called by several
+// threads at once. Nothing here is collective.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -28,7 +33,8 @@ class Linear {
   virtual ~Linear() = default;
   virtual int out() const = 0;
   virtual int in() const = 0;
-  // y [rows, out] = x [rows, in] * W^T, accumulated in float32.
+  // y [rows, out] = x [rows, in] * W^T, accumulated in float32; x and y must not overlap. rows may
+  // be 0.
   virtual void forward(std::span<const float> x, int rows, std::span<float> y) const = 0;
 };
 
@@ -37,8 +43,10 @@ struct ExpertWeights {
   WeightView down;      // [hidden, width]
 };
 
-// The entries of a grouped expert computation: entries of group i (local expert `expert[i]`, an index into the group's experts)
-// are offsets[i] .. offsets[i+1]-1; entry e reads row row_of[e].
+// The entries of a grouped expert computation: entries of group i (local expert `expert[i]`, an
+// index into the group's experts) are offsets[i] .. offsets[i+1]-1; entry e reads row row_of[e].
+// Groups may be empty, an expert may have several, and a row may be read by any number of entries.
+// No groups at all: everything empty.
 struct GroupedRows {
   const std::byte* rows = nullptr;  // [rows, hidden] in the backend's row element type
   std::span<const std::int32_t> expert;
@@ -50,15 +58,17 @@ struct GroupedRows {
 class ExpertGroup {
  public:
   virtual ~ExpertGroup() = default;
-  // outputs [entries, hidden] in the row element type (cpu: rounded to bf16): down(silu(gate(x)) * up(x)) for every entry.
+  // outputs [entries, hidden] in the row element type (cpu: rounded to bf16), for every entry
+  // down(silu(gate(x)) * up(x)); cpu rounds silu(gate) * up to bf16 as well. rows and outputs must
+  // not overlap.
   virtual void forward(const GroupedRows& work, std::byte* outputs) const = 0;
 };
 
-// Some rows of one sequence that attend to its cache.
+// Some rows of one sequence that attend to its cache, which holds their own positions already.
 struct AttentionSpan {
-  int first_row = 0;       // of q and out
+  int first_row = 0;  // of q and out
   int rows = 0;
-  int first_position = 0;  // position of the first row; row i sees cache positions 0 .. first_position + i
+  int first_position = 0;  // of the first row; row i sees cache positions 0 .. first_position + i
   const std::byte* keys = nullptr;    // [positions, kv_heads * head_dim] in the cache element type
   const std::byte* values = nullptr;  // [positions, kv_heads * head_dim]
 };
@@ -66,29 +76,40 @@ struct AttentionSpan {
 class Backend {
  public:
   virtual ~Backend() = default;
-  virtual std::string name() const = 0;         // "reference", "cpu (avx512-bf16, oneDNN 2.6.3)"
-  virtual std::size_t row_element_size() const = 0;  // bytes an element of exchanged rows and of the KV cache: 4 (ref) or 2 (cpu: bf16)
+  virtual std::string name() const = 0;  // "reference", "cpu (avx512)"
+  // Bytes an element of exchanged rows and of the KV cache: 4 (ref: float32) or 2 (cpu: bf16).
+  virtual std::size_t row_element_size() const = 0;
   virtual std::unique_ptr<Linear> linear(WeightView weight) const = 0;
-  // As linear, but x is not rounded: float32 x against bf16 weights widened (for the router, whose choices must be sharp).
+  // As linear, but x is not rounded: float32 x against bf16 weights widened (for the router, whose
+  // choices must be sharp).
   virtual std::unique_ptr<Linear> linear_float32(WeightView weight) const = 0;
   virtual std::unique_ptr<ExpertGroup> experts(std::vector<ExpertWeights> experts) const = 0;
   // y = x / sqrt(mean(x^2) + eps) * weight, per row of `width`; x and y may be the same.
-  virtual void rms_norm(std::span<const float> x, std::span<const bf16> weight, double eps, std::span<float> y) const = 0;
-  // Rotates in place: x [rows, heads * head_dim], pairs (i, i + head_dim/2) of every head, angle position[row] * theta^(-2i/head_dim).
-  virtual void rope(std::span<float> x, int heads, int head_dim, std::span<const std::int32_t> position, double theta) const = 0;
+  virtual void rms_norm(std::span<const float> x, std::span<const bf16> weight, double eps,
+                        std::span<float> y) const = 0;
+  // Rotates in place: x [rows, heads * head_dim], pairs (i, i + head_dim/2) of every head, angle
+  // position[row] * theta^(-2i/head_dim).
+  virtual void rope(std::span<float> x, int heads, int head_dim,
+                    std::span<const std::int32_t> position, double theta) const = 0;
   // float32 [n] -> row elements [n] (cpu: rounded to bf16).
   virtual void store_rows(std::span<const float> x, std::byte* rows) const = 0;
-  // out [rows, heads * head_dim] = softmax(q . keys / sqrt(head_dim)) . values, causal; heads / kv_heads query heads share a key head.
-  virtual void attention(std::span<const float> q, int heads, int kv_heads, int head_dim, std::span<const AttentionSpan> spans,
-                         std::span<float> out) const = 0;
+  // out [rows, heads * head_dim] = softmax(q . keys / sqrt(head_dim)) . values, causal;
+  // heads / kv_heads query heads share a key head. Rows of out that no span names stay as they are;
+  // spans name a row at most once. What lies at positions that a row does not see never reaches it.
+  virtual void attention(std::span<const float> q, int heads, int kv_heads, int head_dim,
+                         std::span<const AttentionSpan> spans, std::span<float> out) const = 0;
 };
 
 std::unique_ptr<Backend> make_reference_backend();
 
 struct CpuOptions {
-  int threads = 1;
-  std::string isa;  // "": the best this machine has; "avx2", "avx512", "avx512-bf16": forced (Error kUsage where the machine lacks it)
+  int threads = 1;  // of each call; work below about 10 us stays on the caller's thread
+  // "": the fastest for this processor (cpu/isa.h says which and why); "avx2", "avx512",
+  // "avx512-bf16": forced. "avx2" and "avx512" give the same bits.
+  std::string isa;
 };
+// Errors (kUsage): threads below 1, an unknown instruction set, one that this machine lacks, or
+// none at all.
 std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options);
 
 }  // namespace gracemoe

@@ -2,9 +2,8 @@
 //
 // Products work on panels and tiles:
 // - a panel holds 32 outputs' weights, bf16 [pairs][32][2]: pair p of output c is the inputs 2p and
-// 2p+1, so that one
-//   vector load feeds vdpbf16ps, and a shift or a mask turns it into float32 for the sets without
-//   it. Outputs beyond the last and the input beyond an odd width are zero.
+//   2p+1, so that one vector load feeds vdpbf16ps, and a shift or a mask turns it into float32 for
+//   the sets without it. Outputs beyond the last and the input beyond an odd width are zero.
 // - a tile holds up to max_rows rows of x, [pairs][rows][2], in bf16 or float32.
 // Every output element has one accumulator and takes its pairs in rising order, whatever the tile's
 // height: that is why a row's result does not depend on its neighbours. Sets without vdpbf16ps

@@ -1,3 +1,20 @@
+// Dense products by our own kernels, and not by oneDNN, for two reasons.
+//
+// Speed: oneDNN 2.6.3 has no float32 accumulation of bf16 but vdpbf16ps, which Intel runs at half
+// the rate of the float32 fma. Microseconds on one core of a Sapphire Rapids (without AMX), least
+// of five runs (bench_compute measures them anew):
+//   rows                  1     8    64    512
+//   256 x 256   oneDNN  2.7  14.1   108    851
+//               avx512  2.1   8.5    69    526
+//   2048 x 2048 oneDNN  345   884  7191  53955
+//               avx512  314   620  5112  42550
+// On Zen 4, where vdpbf16ps is fast, oneDNN falls from 216 GFLOP/s at 512 rows to 110 at 8.
+//
+// Certainty: here a row's bits cannot depend on its batch (kernels.h says why). oneDNN's did not in
+// the shapes that were tried, but it promises nothing, and chooses its blocking anew for every
+// shape, machine and version.
+//
+// What is given up: AMX, which would make long prefills several times as fast where it is there.
 #include "compute/checks.h"
 #include "compute/cpu/buffer.h"
 #include "compute/cpu/packed_matrix.h"
