@@ -129,6 +129,18 @@ TEST(ThreadTransport, AMessageThatNobodyTakesIsAnError) {
             "");
 }
 
+TEST(ThreadTransport, RanksThatWaitForEachOtherAreAnError) {
+  const std::string text = error_of(
+      [] {
+        run_ranks(3, [](Transport& transport) {
+          const int peer = 1 - transport.rank();
+          if (transport.rank() < 2) transport.exchange({}, {&peer, 1}, {4, "a gift"});
+        });
+      },
+      ErrorCategory::kInternal);
+  EXPECT_EQ(text, "deadlock: all ranks wait for each other");
+}
+
 bool launched(const std::map<std::string, const char*>& environment) {
   return launched_by_mpi([&](const char* name) {
     const auto found = environment.find(name);

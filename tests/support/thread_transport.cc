@@ -23,7 +23,7 @@ class Group {
   explicit Group(int ranks)
       : ranks_(ranks),
         boxes_(static_cast<std::size_t>(ranks) * static_cast<std::size_t>(ranks)),
-        left_(static_cast<std::size_t>(ranks)) {}
+        waits_for_(static_cast<std::size_t>(ranks), kNobody) {}
 
   int ranks() const { return ranks_; }
 
@@ -36,12 +36,12 @@ class Group {
   Bytes take(int from, int to, const Phase& phase) {
     std::unique_lock lock(mutex_);
     std::deque<Letter>& letters = box(from, to);
-    changed_.wait(lock, [&] {
-      return !letters.empty() || thrown_ != nullptr || left_[static_cast<std::size_t>(from)];
-    });
+    waits_for_[static_cast<std::size_t>(to)] = from;
+    find_deadlock();
+    changed_.wait(lock, [&] { return !letters.empty() || thrown_ != nullptr || has_left(from); });
+    waits_for_[static_cast<std::size_t>(to)] = kNobody;
     if (letters.empty()) {
-      const char* why = thrown_ != nullptr ? "another rank failed" : "it has returned";
-      fail_peer(from, phase, why);
+      fail_peer(from, phase, has_left(from) ? "it has returned" : "another rank failed");
     }
     if (letters.front().tag != phase.tag)
       fail_peer(from, phase, "it sent a message of phase " + std::to_string(letters.front().tag));
@@ -53,7 +53,8 @@ class Group {
   void leave(int rank, std::exception_ptr thrown) {
     const std::lock_guard lock(mutex_);
     if (thrown_ == nullptr) thrown_ = std::move(thrown);
-    left_[static_cast<std::size_t>(rank)] = true;
+    waits_for_[static_cast<std::size_t>(rank)] = kLeft;
+    find_deadlock();
     changed_.notify_all();
   }
 
@@ -64,6 +65,26 @@ class Group {
   }
 
  private:
+  static constexpr int kNobody = -1;
+  static constexpr int kLeft = -2;
+
+  bool has_left(int rank) const { return waits_for_[static_cast<std::size_t>(rank)] == kLeft; }
+
+  // All that are left wait, and nobody can end another's wait.
+  void find_deadlock() {
+    bool anyone = false;
+    for (int rank = 0; rank < ranks_; ++rank) {
+      const int from = waits_for_[static_cast<std::size_t>(rank)];
+      if (from == kLeft) continue;
+      if (from == kNobody || !box(from, rank).empty() || has_left(from)) return;
+      anyone = true;
+    }
+    if (!anyone || thrown_ != nullptr) return;
+    thrown_ = std::make_exception_ptr(
+        Error(ErrorCategory::kInternal, "deadlock: all ranks wait for each other"));
+    changed_.notify_all();
+  }
+
   [[noreturn]] static void fail_peer(int from, const Phase& phase, const std::string& why) {
     fail(ErrorCategory::kPeer,
          {"waiting for rank " + std::to_string(from) + " (" + to_string(phase) + "): " + why, "",
@@ -78,7 +99,7 @@ class Group {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::deque<Letter>> boxes_;  // [from, to]
-  std::vector<bool> left_;                 // [ranks]
+  std::vector<int> waits_for_;             // [ranks] a rank, kNobody or kLeft
   std::exception_ptr thrown_;
 };
 

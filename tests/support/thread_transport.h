@@ -9,9 +9,9 @@ namespace gracemoe {
 
 // Runs body(transport) on `ranks` threads, one a rank, and waits for all. Where one throws, every
 // wait of the others ends with an Error (kPeer), and the exception thrown first is thrown on here.
-// A wait for a message that cannot come any more, because its sender has returned, is an Error
-// (kPeer) too; so is a message of another phase than the one waited for. A message that nobody took is
-// an Error (kInternal) at the end.
+// Nothing hangs: a wait for a rank that has returned and a message of another phase than the one
+// waited for are Errors (kPeer); ranks that all wait for each other, and a message that nobody took
+// in the end, are Errors (kInternal).
 void run_ranks(int ranks, const std::function<void(Transport&)>& body);
 
 }  // namespace gracemoe
