@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The lab's tests: lab_test.sh CASE LAB_RUN MPI_PROBE. Exits 77 (skipped) where emulated hosts are not permitted.
+# The lab's tests: lab_test.sh CASE SOURCE_FOLDER MPI_PROBE GRACEMOE. Exits 77 (skipped) where emulated hosts are not permitted.
 set -uo pipefail
-case_name=$1 lab_run=$2 probe=$3
+case_name=$1 source=$2 probe=$3 gracemoe=$4
+lab_run=$source/lab/run
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -110,6 +111,21 @@ link_rate() {
   sent=$(grep node0 "$work/counters" | sed 's/.*"after".*"tx_bytes": \([0-9]*\).*/\1/')
   ((sent > 30000000 && sent < 33000000)) || fail "node0 counts $sent bytes sent, of a payload of 30,000,000"
   expect_nothing_left
+}
+
+# What the program counts as sent to other nodes is what the interfaces carried, headers aside; and the text is the same.
+byte_counters() {
+  local exchange
+  for exchange in flat-expert flat-device hierarchical; do
+    "$lab_run" --rate 300mbit --counters "$work/$exchange.link.json" -- \
+      "$gracemoe" generate --model "$source/models/gracemoe-demo" --exchange "$exchange" \
+      --prompts-from "$source/data/text/prose.txt,$source/data/text/math.txt" --num-prompts 24 --prompt-tokens 64 \
+      --max-tokens 4 --stats "$work/$exchange.json" --out "$work/$exchange.jsonl" --quiet >"$work/out" 2>"$work/err" ||
+      fail "exit code $? with $exchange"
+    cmp "$work/flat-expert.jsonl" "$work/$exchange.jsonl" >>"$work/out" || fail "another text with $exchange"
+  done
+  python3 "$source/scripts/lib/link_check.py" "$work"/{flat-expert,flat-device,hierarchical} ||
+    fail "the program and the interfaces count different bytes"
 }
 
 "$lab_run" --check || [[ $case_name == bad_usage ]] || exit 77
