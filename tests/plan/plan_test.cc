@@ -194,6 +194,23 @@ TEST(PlanFile, RefusesEveryTruncation) {
     ASSERT_NE(refusal([&] { parse_plan(whole.substr(0, keep), "p.json"); }), "accepted") << keep;
 }
 
+// Whatever single byte is wrong, a file is read as a valid plan or refused with an Error.
+TEST(PlanFile, SurvivesEveryDamagedByte) {
+  const std::string whole = plan_text(small_plan());
+  int refused = 0;
+  for (std::size_t at = 0; at < whole.size(); ++at) {
+    std::string text = whole;
+    text[at] = static_cast<char>(hash_combine(11, at) % 256);
+    try {
+      validate(parse_plan(text, "p.json"), "p.json");
+    } catch (const Error& error) {
+      EXPECT_EQ(error.category(), ErrorCategory::kInput) << error.what();
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, static_cast<int>(whole.size()) / 3);
+}
+
 PlanTarget small_target() {
   return {"small", "0123", 3, 2, 2, Topology::grid(2, 2)};
 }

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <fstream>
 
 #include "base/error.h"
@@ -191,6 +193,27 @@ TEST_F(RoutingTraceFile, RefusesATruncatedFileAndAMissingOne) {
     EXPECT_NE(refusal(path), "accepted") << keep;
   }
   EXPECT_NE(refusal(dir_ / "absent"), "accepted");
+}
+
+// Whatever single byte is wrong, a file is read as a trace of sound ids or refused with an Error.
+TEST_F(RoutingTraceFile, SurvivesEveryDamagedByte) {
+  const auto path = dir_ / "t";
+  write_trace(path, small_trace());
+  const std::string whole = read_file(path);
+  int refused = 0;
+  for (std::size_t at = 0; at < whole.size(); ++at) {
+    std::string text = whole;
+    text[at] = static_cast<char>(text[at] ^ (1 << (at % 8)));
+    std::ofstream(path, std::ios::binary) << text;
+    try {
+      const RoutingTrace trace = read_trace(path);
+      EXPECT_LT(*std::max_element(trace.experts.begin(), trace.experts.end()), trace.num_experts);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.category(), ErrorCategory::kInput) << error.what();
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, static_cast<int>(whole.size()) / 3);
 }
 
 TEST(SplitBySequence, EverySecondSequenceIsHeldOut) {
