@@ -10,8 +10,10 @@ namespace gracemoe {
 class FeedForwardBlock {
  public:
   virtual ~FeedForwardBlock() = default;
-  // x, out [rows, hidden]. Collective over all devices if the block has experts.
-  virtual void forward(const StepBatch& batch, std::span<const float> x, std::span<float> out) = 0;
+  // residual (what `out` will be added to), x (normalised), out: [rows, hidden]. Collective over
+  // all devices if the block has experts.
+  virtual void forward(const StepBatch& batch, std::span<const float> residual,
+                       std::span<const float> x, std::span<float> out) = 0;
 };
 
 }  // namespace gracemoe

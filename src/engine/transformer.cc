@@ -36,7 +36,7 @@ std::span<const float> Transformer::forward(const StepBatch& batch) {
     layer.attention->forward(static_cast<int>(i), batch, normed_, block_);
     add(hidden_, block_);
     backend_.rms_norm(hidden_, layer.feed_forward_norm, config_.rms_eps, normed_);
-    layer.feed_forward->forward(batch, normed_, block_);
+    layer.feed_forward->forward(batch, hidden_, normed_, block_);
     add(hidden_, block_);
   }
   for (const SequenceSpan& span : batch.spans)

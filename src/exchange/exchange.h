@@ -11,7 +11,11 @@
 //   fp32   the default. Of the j entries of one token that share a way back (to one device; under
 //          the hierarchical exchange between nodes: to one node), j * element size <= 4 -> the rows
 //          unreduced (exact, and no more bytes); else one float32 partial sum.
-// Order of every sum, at home, on a gateway and on an expert's device: by top-k slot, a partial sum
+// Grid: where TokenRoutes::grid gives a token a power of two g, every weighted output is rounded to
+// a multiple of g before it is summed. Sums of such terms are exact in float32 as long as they stay
+// below 2^24 g, so that no order of additions, and no partial sum, changes a single bit: `fp32`
+// then gives what `exact` gives. Beyond that bound a sum is still right to float32 rounding. Order
+// of every sum, at home, on a gateway and on an expert's device: by top-k slot, a partial sum
 // standing where the first of its slots stands; acc starts at 0 and takes acc += weight * row or
 // acc += partial, never contracted to a fused multiply-add. So a result is reproducible for a given
 // plan and topology, and the single-device result is that of `exact`.
@@ -58,6 +62,7 @@ struct TokenRoutes {
   std::span<const std::uint16_t> expert;  // [tokens, top_k]
   std::span<const float> weight;          // [tokens, top_k]
   std::span<const std::int32_t> device;   // [tokens, top_k] device of the chosen instance
+  std::span<const float> grid{};          // [tokens] a power of two, 0: none; or empty: none
 };
 
 // What a device has to compute: `rows` and the entries that use them, grouped by expert; inside a

@@ -16,15 +16,24 @@ T load(const std::byte* at) {
   return value;
 }
 
-// Product and sum stay two roundings (the build forbids contraction): the numerics of exchange.h.
-void add_scaled(float* __restrict acc, const std::byte* __restrict row, float weight, int n,
-                Element element) {
+// Adding and taking away 1.5 * 2^23 grids leaves a multiple of the grid: to nearest, ties to even,
+// for terms up to 2^22 grids; 0 where the row has no grid, which changes nothing.
+float rounder_of(float grid) {
+  return 0x1.8p23F * grid;
+}
+
+// Product, rounding and sum stay apart (the build forbids contraction): the numerics of exchange.h.
+void add_scaled(float* __restrict acc, const std::byte* __restrict row, float weight, float rounder,
+                int n, Element element) {
   if (element == Element::kBf16) {
     for (int i = 0; i < n; ++i) {
-      acc[i] += weight * to_float(bf16{load<std::uint16_t>(row + 2 * std::ptrdiff_t{i})});
+      const float y = to_float(bf16{load<std::uint16_t>(row + 2 * std::ptrdiff_t{i})});
+      acc[i] += (weight * y + rounder) - rounder;
     }
   } else {
-    for (int i = 0; i < n; ++i) acc[i] += weight * load<float>(row + 4 * std::ptrdiff_t{i});
+    for (int i = 0; i < n; ++i) {
+      acc[i] += (weight * load<float>(row + 4 * std::ptrdiff_t{i}) + rounder) - rounder;
+    }
   }
 }
 
@@ -34,13 +43,15 @@ void add_partial(float* __restrict acc, const std::byte* __restrict partial, int
 
 }  // namespace
 
-void sum_row(std::span<const Share> shares, std::span<const float> weights, const Replies& replies,
-             float* out) {
+void sum_row(std::span<const Share> shares, std::span<const float> weights, float grid,
+             const Replies& replies, float* out) {
+  const float rounder = rounder_of(grid);
   std::fill_n(out, replies.hidden, 0.0F);
   for (std::size_t e = 0; e < shares.size(); ++e) {
     switch (shares[e].kind) {
       case Share::Kind::kRow:
-        add_scaled(out, replies.at(shares[e]), weights[e], replies.hidden, replies.element);
+        add_scaled(out, replies.at(shares[e]), weights[e], rounder, replies.hidden,
+                   replies.element);
         break;
       case Share::Kind::kPartial:
         add_partial(out, replies.at(shares[e]), replies.hidden);
@@ -60,7 +71,8 @@ void sum_rows(const RowSet& set, std::span<const Share> shares, const Replies& r
   for (int r = 0; r < set.rows(); ++r) {
     const auto first = static_cast<std::size_t>(set.first[static_cast<std::size_t>(r)]);
     const auto count = static_cast<std::size_t>(set.count(r));
-    sum_row(shares.subspan(first, count), weights.subspan(first, count), replies,
+    sum_row(shares.subspan(first, count), weights.subspan(first, count),
+            set.grid[static_cast<std::size_t>(r)], replies,
             out.data() + static_cast<std::size_t>(r) * hidden);
   }
 }
@@ -73,7 +85,8 @@ void write_reply(const RowSet& set, std::span<const Share> shares, const Replies
     const auto first = static_cast<std::size_t>(set.first[static_cast<std::size_t>(r)]);
     const auto count = static_cast<std::size_t>(set.count(r));
     if (rule.partial(set.count(r))) {
-      sum_row(shares.subspan(first, count), weights.subspan(first, count), replies, partial.data());
+      sum_row(shares.subspan(first, count), weights.subspan(first, count),
+              set.grid[static_cast<std::size_t>(r)], replies, partial.data());
       std::memcpy(out, partial.data(), partial.size() * sizeof(float));
       out += partial.size() * sizeof(float);
       continue;

@@ -28,9 +28,10 @@ struct Replies {
   }
 };
 
-// out [hidden] = the sum over the entries of one row; `shares` and `weights` of these entries.
-void sum_row(std::span<const Share> shares, std::span<const float> weights, const Replies& replies,
-             float* out);
+// out [hidden] = the sum over the entries of one row, each weighted output rounded to the row's
+// grid; `shares` and `weights` of these entries.
+void sum_row(std::span<const Share> shares, std::span<const float> weights, float grid,
+             const Replies& replies, float* out);
 
 // out [rows, hidden] = the sum of every row of `set`.
 void sum_rows(const RowSet& set, std::span<const Share> shares, const Replies& replies,

@@ -8,14 +8,16 @@ namespace gracemoe {
 
 void RowSet::clear() {
   row.clear();
+  grid.clear();
   first.assign(1, 0);
   expert.clear();
   device.clear();
   weight.clear();
 }
 
-void RowSet::begin_row(const std::byte* elements) {
+void RowSet::begin_row(const std::byte* elements, float its_grid) {
   row.push_back(elements);
+  grid.push_back(its_grid);
   first.push_back(first.back());
 }
 
@@ -35,6 +37,7 @@ void set_home_rows(const TokenRoutes& routes, int devices, std::span<const std::
   GM_CHECK(routes.expert.size() == tokens * k && routes.weight.size() == tokens * k &&
                routes.device.size() == tokens * k,
            "routes: arrays are not [tokens, top_k]");
+  GM_CHECK(routes.grid.empty() || routes.grid.size() == tokens, "routes: grid is not [tokens]");
   GM_CHECK(tokens * k <= std::numeric_limits<std::int32_t>::max(), "routes: too many entries");
   GM_CHECK(rows.size() == tokens * row_bytes, "rows are not [tokens, hidden]");
   for (const std::int32_t device : routes.device) {
@@ -46,6 +49,7 @@ void set_home_rows(const TokenRoutes& routes, int devices, std::span<const std::
   home.weight.assign(routes.weight.begin(), routes.weight.end());
   for (std::size_t t = 0; t < tokens; ++t) {
     home.row.push_back(rows.data() + t * row_bytes);
+    home.grid.push_back(routes.grid.empty() ? 0.0F : routes.grid[t]);
     home.first.push_back(static_cast<std::int32_t>((t + 1) * k));
   }
 }
@@ -94,7 +98,7 @@ void Outbox::append(const RowSet& parent, std::span<const int> next_hop, Copies 
       const auto to = static_cast<std::size_t>(rank);
       RowSet& set = ways_[to].set;
       if (last_row_[to] != r || (copies == Copies::kPerEntry && rank != self_)) {
-        set.begin_row(parent.row[at]);
+        set.begin_row(parent.row[at], parent.grid[at]);
         last_row_[to] = r;
       }
       shares.push_back({rank, set.entries(), Share::Kind::kRow});

@@ -19,6 +19,7 @@ namespace gracemoe {
 
 struct RowSet {
   std::vector<const std::byte*> row;   // [rows] the row's elements, owned by others
+  std::vector<float> grid;             // [rows] as TokenRoutes::grid; NaN where not needed
   std::vector<std::int32_t> first{0};  // [rows + 1] entries of row r: first[r] .. first[r + 1] - 1
   std::vector<std::uint16_t> expert;   // [entries] in top-k order within a row
   std::vector<std::int32_t> device;    // [entries] that hosts the chosen instance
@@ -31,7 +32,7 @@ struct RowSet {
     return first[at + 1] - first[at];
   }
   void clear();  // keeps the memory
-  void begin_row(const std::byte* elements);
+  void begin_row(const std::byte* elements, float its_grid);
   void add_entry(std::uint16_t expert_id, std::int32_t on_device, float its_weight);
 };
 

@@ -13,6 +13,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "messages are little-endian");
 
 constexpr std::size_t kAlign = 4;
+constexpr float kNotNeeded = std::numeric_limits<float>::quiet_NaN();
 
 [[noreturn]] void fail_message(const Stamp& stamp, int sender, const std::string& what,
                                const std::string& got, const std::string& wanted) {
@@ -87,7 +88,7 @@ void check_counts(const std::byte* counts, const WireHeader& header, const Stamp
       fail_message(stamp, sender, "entries of row " + std::to_string(r), "0", "at least 1");
     }
     entries += static_cast<unsigned>(count);
-    if (rule.partial(count)) weights += static_cast<unsigned>(count);
+    if (rule.partial(count)) weights += 1 + static_cast<unsigned>(count);
   }
   check_field(stamp, sender, "entries of all rows", entries, header.entries);
   check_field(stamp, sender, "weights", header.weights, weights);
@@ -111,8 +112,7 @@ void read_entry(EntryReader& reader, bool weighted, const Stamp& stamp, int send
                 const RowFormat& format, RowSet& set) {
   const auto expert = EntryReader::next<std::uint16_t>(reader.experts);
   const int device = format.devices > 1 ? EntryReader::next<std::uint8_t>(reader.devices) : 0;
-  const float weight =
-      weighted ? EntryReader::next<float>(reader.weights) : std::numeric_limits<float>::quiet_NaN();
+  const float weight = weighted ? EntryReader::next<float>(reader.weights) : kNotNeeded;
   if (expert >= format.experts) {
     fail_message(stamp, sender, "expert id", std::to_string(expert),
                  "less than " + std::to_string(format.experts));
@@ -137,6 +137,7 @@ std::size_t encode_rows(const RowSet& set, const Stamp& stamp, int sender, const
     counts.push_back(static_cast<std::byte>(count));
     const auto begin = set.first[static_cast<std::size_t>(r)];
     if (!format.rule.partial(count)) continue;
+    weights.push_back(set.grid[static_cast<std::size_t>(r)]);
     weights.insert(weights.end(), set.weight.begin() + begin, set.weight.begin() + begin + count);
   }
   if (format.devices > 1) {
@@ -176,9 +177,11 @@ void decode_rows(std::span<const std::byte> bytes, const Stamp& stamp, int sende
                      bytes.data() + layout.devices};
   for (std::uint32_t r = 0; r < header.rows; ++r) {
     const auto count = std::to_integer<int>(counts[r]);
-    set.begin_row(bytes.data() + layout.rows + r * format.row_bytes);
+    const bool partial = format.rule.partial(count);
+    set.begin_row(bytes.data() + layout.rows + r * format.row_bytes,
+                  partial ? EntryReader::next<float>(reader.weights) : kNotNeeded);
     for (int e = 0; e < count; ++e) {
-      read_entry(reader, format.rule.partial(count), stamp, sender, format, set);
+      read_entry(reader, partial, stamp, sender, format, set);
     }
   }
 }

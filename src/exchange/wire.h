@@ -1,7 +1,9 @@
 // What a message looks like on the wire. Little-endian (checked at compile time).
 //
 //   header   32 bytes, below
-//   rows:    weights  f32 [weights]  of the entries of rows whose reply will be a partial sum
+//   rows:    weights  f32 [weights]  of rows whose reply will be a partial sum: the row's grid,
+//   then
+//                                    the weight of each of its entries
 //            experts  u16 [entries]
 //            devices  u8  [entries]  number inside the receiver's node; only towards a gateway of a
 //                                    node of several devices
@@ -9,7 +11,7 @@
 //            zero bytes up to a multiple of 4, then the rows' elements, contiguous
 //   reply:   `rows` units (ReplyRule) of one row's bytes each
 // A row needs no name: replies come in the order of the rows sent. Entries are in top-k order, so
-// that slots need not travel either. At k = 8 all of a row's entries are 57 bytes: 1.4% of a bf16
+// that slots need not travel either. At k = 8 all of a row's entries are 61 bytes: 1.5% of a bf16
 // row of 2048.
 #pragma once
 #include <cstddef>

@@ -1,5 +1,6 @@
 #include "runtime/deployment.h"
 
+#include "base/hash.h"
 #include "model/fingerprint.h"
 #include "plan/contiguous.h"
 #include "runtime/together.h"
@@ -32,9 +33,9 @@ void Deployment::load() {
   backend_ = options_.reference_backend ? make_reference_backend() : make_cpu_backend(options_.cpu);
   selector_ = make_selector(options_.routing, plan_);
   const Element element = backend_->row_element_size() == 2 ? Element::kBf16 : Element::kFloat32;
-  exchange_ =
-      make_exchange({options_.exchange, options_.reduction, element, config_.hidden, moe_layers, config_.experts},
-                    topology_, transport_);
+  exchange_ = make_exchange(
+      {options_.exchange, options_.reduction, element, config_.hidden, moe_layers, config_.experts},
+      topology_, transport_);
   if (options_.record_routing)
     recorder_ = std::make_unique<RoutingRecorder>(moe_layers, config_.top_k);
   const MoeContext context{transport_.rank(), selector_.get(), exchange_.get(), recorder_.get(),
@@ -45,14 +46,18 @@ void Deployment::load() {
 // All ranks must hold the same model and compute with the same kernels, or results would depend on
 // where a token lives.
 void Deployment::agree() const {
-  const std::string mine = "model " + fingerprint_ + ", backend " + backend_->name();
+  const std::string plan = plan_text(plan_);
+  const std::string mine = "model " + fingerprint_ + ", plan " +
+                           hex64(hash_bytes(std::as_bytes(std::span(plan)))) + ", backend " +
+                           backend_->name();
   const Bytes root = transport_.broadcast(std::as_bytes(std::span(mine)), 0);
   const std::string theirs(reinterpret_cast<const char*>(root.data()), root.size());
   together(transport_, [&] {
     if (mine != theirs)
-      fail_input(
-          {"this rank and rank 0 differ", mine, theirs,
-           "use the same model folder on every node, and --isa with a set that all machines have"});
+      fail_input({"this rank and rank 0 differ", mine, theirs,
+                  "use the same model folder and plan on every node, and --isa with a set that all "
+                  "machines "
+                  "have"});
   });
 }
 

@@ -24,11 +24,11 @@ class WireTest : public testing::Test {
  protected:
   WireTest() {
     for (std::size_t i = 0; i < elements_.size(); ++i) elements_[i] = static_cast<std::byte>(i);
-    set_.begin_row(elements_.data() + 6);
+    set_.begin_row(elements_.data() + 6, 0.0625F);
     set_.add_entry(9, 4, 0.5F);
     set_.add_entry(2, 6, 0.25F);
     set_.add_entry(300, 4, 0.125F);
-    set_.begin_row(elements_.data());
+    set_.begin_row(elements_.data(), 0.5F);
     set_.add_entry(1, 5, 1.0F);
     payload_ = encode_rows(set_, kStamp, kSender, format_, message_);
   }
@@ -60,8 +60,10 @@ class WireTest : public testing::Test {
 TEST_F(WireTest, WhatIsEncodedIsDecoded) {
   const RowSet got = decode(message_);
   EXPECT_EQ(payload_, 12U);
-  // 32 header, 3 weights, 4 experts, 4 devices, 2 counts, padding to 4, the rows.
-  EXPECT_EQ(message_.size(), 32U + 12 + 8 + 4 + 2 + 2 + 12);
+  // 32 header, grid and 3 weights, 4 experts, 4 devices, 2 counts, padding to 4, the rows.
+  EXPECT_EQ(message_.size(), 32U + 4 + 12 + 8 + 4 + 2 + 2 + 12);
+  EXPECT_EQ(got.grid[0], 0.0625F);
+  EXPECT_TRUE(std::isnan(got.grid[1]));
   EXPECT_EQ(got.first, set_.first);
   EXPECT_EQ(got.expert, set_.expert);
   EXPECT_EQ(got.device, set_.device);
@@ -77,7 +79,7 @@ TEST_F(WireTest, EntriesAreUnderTwoPercentOfARow) {
   RowSet set;
   const Bytes row(std::size_t{2} * 2048);
   for (int r = 0; r < 100; ++r) {
-    set.begin_row(row.data());
+    set.begin_row(row.data(), 0);
     for (int e = 0; e < 8; ++e) set.add_entry(static_cast<std::uint16_t>(e), 4 + e % 3, 0.1F);
   }
   format_.row_bytes = row.size();

@@ -31,7 +31,7 @@ void PrintTo(const Case& c, std::ostream* out) {
 
 // All prompts of a golden file [sequences, length] run through the model, every row's logits and
 // choices kept.
-struct Run {
+struct GoldenRun {
   std::vector<std::vector<float>> logits;  // [sequences][length * vocab]
   RoutingTrace trace;
   int vocab = 0;
@@ -50,7 +50,7 @@ std::vector<Request> requests_of_tensor(const TensorView& ids, int max_new) {
   return requests;
 }
 
-Run run_golden(const Case& c, const SafetensorsFile& golden) {
+GoldenRun run_golden(const Case& c, const SafetensorsFile& golden) {
   DeploymentOptions options;
   options.model = source_dir() / c.model;
   options.reference_backend = c.reference;
@@ -58,7 +58,7 @@ Run run_golden(const Case& c, const SafetensorsFile& golden) {
   const auto transport = make_local_transport();
   Deployment deployment(options, Topology::grid(1, 1), *transport);
   const std::vector<Request> requests = requests_of_tensor(golden.tensor("input_ids"), 0);
-  Run run;
+  GoldenRun run;
   run.vocab = deployment.config().vocab;
   run.logits.resize(requests.size());
   RunOptions how;
@@ -78,7 +78,7 @@ class Golden : public testing::TestWithParam<Case> {};
 TEST_P(Golden, LogitsAreTheReferences) {
   const Case& c = GetParam();
   const SafetensorsFile golden(source_dir() / c.golden);
-  const Run run = run_golden(c, golden);
+  const GoldenRun run = run_golden(c, golden);
   const TensorView& logits = golden.tensor("logits");  // [sequences, last rows, vocab]
   const auto want = logits.as<float>();
   const std::size_t values = static_cast<std::size_t>(logits.shape[1] * logits.shape[2]);
@@ -102,7 +102,7 @@ TEST_P(Golden, LogitsAreTheReferences) {
 TEST_P(Golden, RouterChoicesAgreeWhereverTheGapAllows) {
   const Case& c = GetParam();
   const SafetensorsFile golden(source_dir() / c.golden);
-  const Run run = run_golden(c, golden);
+  const GoldenRun run = run_golden(c, golden);
   const TensorView& topk =
       golden.tensor("router_topk");  // [layers, sequences, length, k], ascending ids
   const auto want = topk.as<std::int32_t>();
@@ -110,6 +110,7 @@ TEST_P(Golden, RouterChoicesAgreeWhereverTheGapAllows) {
   const auto k = static_cast<std::size_t>(topk.shape[3]);
   const auto rows = static_cast<std::size_t>(topk.shape[1] * topk.shape[2]);
   int compared = 0, near_ties = 0;
+  double widest = 0;  // gap at which a choice differed
   for (int layer = 0; layer < run.trace.layers; ++layer) {
     for (std::size_t row = 0; row < rows; ++row) {
       const std::size_t at = static_cast<std::size_t>(layer) * rows + row;
@@ -118,16 +119,19 @@ TEST_P(Golden, RouterChoicesAgreeWhereverTheGapAllows) {
       std::sort(got.begin(), got.end());
       const bool same =
           std::equal(got.begin(), got.end(), want.begin() + static_cast<std::ptrdiff_t>(at * k));
-      if (static_cast<double>(gap[at]) <= c.choice_gap) {
+      const auto distance = static_cast<double>(gap[at]);
+      if (!same) widest = std::max(widest, distance);
+      if (distance <= c.choice_gap) {
         ++near_ties;
         continue;
       }
       ++compared;
-      EXPECT_TRUE(same) << c.name << " layer " << layer << " row " << row << " gap " << gap[at];
+      EXPECT_TRUE(same) << c.name << " layer " << layer << " row " << row << " gap " << distance;
     }
   }
-  printf("%s: %d choices compared, %d near ties left out\n", c.name, compared, near_ties);
-  EXPECT_GT(compared, near_ties * 4);
+  printf("%s: %d choices compared, %d near ties left out, widest gap of another choice %.2g\n",
+         c.name, compared, near_ties, widest);
+  EXPECT_GT(compared, near_ties);
 }
 
 TEST_P(Golden, GreedyContinuationsAgreeWhereverTheMarginAllows) {
@@ -154,15 +158,19 @@ TEST_P(Golden, GreedyContinuationsAgreeWhereverTheMarginAllows) {
     const std::size_t begin = s * static_cast<std::size_t>(steps);
     std::size_t i = 0;
     while (i < static_cast<std::size_t>(steps) && completions[s].tokens[i] == ids[begin + i]) ++i;
-    if (i == static_cast<std::size_t>(steps)) ++identical;
+    if (i == static_cast<std::size_t>(steps)) {
+      ++identical;
+      continue;
+    }
     // After a first difference the texts differ for good; that first one must be a near tie of two
     // logits, each off by at most `largest`.
-    else
-      EXPECT_LE(static_cast<double>(margin[begin + i]), 2 * c.largest)
-          << c.name << " prompt " << s << " step " << i;
+    EXPECT_LE(static_cast<double>(margin[begin + i]), 2 * c.largest)
+        << c.name << " prompt " << s << " step " << i;
   }
   printf("%s: %d of %zu continuations identical\n", c.name, identical, completions.size());
-  if (c.reference) EXPECT_EQ(identical, static_cast<int>(completions.size()));
+  if (c.reference) {
+    EXPECT_EQ(identical, static_cast<int>(completions.size()));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -170,12 +178,12 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Case{"demo_reference", "models/gracemoe-demo",
                          "tests/data/demo_golden.safetensors", true, 2e-3, 2e-4, 1e-5},
                     Case{"demo_cpu", "models/gracemoe-demo", "tests/data/demo_golden.safetensors",
-                         false, 0.5, 0.1, 3e-3},
+                         false, 0.25, 0.02, 1e-3},
                     Case{"tiny_reference", "tests/data/olmoe_tiny",
                          "tests/data/olmoe_tiny_golden.safetensors", true, 2e-3, 2e-4, 1e-5},
                     Case{"tiny_cpu", "tests/data/olmoe_tiny",
-                         "tests/data/olmoe_tiny_golden.safetensors", false, 0.5, 0.1, 3e-3}),
-    [](const auto& info) { return std::string(info.param.name); });
+                         "tests/data/olmoe_tiny_golden.safetensors", false, 0.6, 0.08, 1e-3}),
+    [](const auto& param_info) { return std::string(param_info.param.name); });
 
 }  // namespace
 }  // namespace gracemoe
