@@ -45,7 +45,9 @@ class PackedExperts final : public ExpertGroup {
     gate_up_ = {(width_ + kGates - 1) / kGates * kPanel, hidden_};
     down_ = {hidden_, width_};
     panels_ = Buffer(experts.size() * expert_elements() * sizeof(bf16));
-    for (std::size_t e = 0; e < experts.size(); ++e) pack_expert(experts[e], e);
+    const auto elements = static_cast<double>(experts.size() * expert_elements());
+    parallel_for(threads_, experts.size(), elements,
+                 [&](std::size_t e, int) { pack_expert(experts[e], e); });
   }
 
   void forward(const GroupedRows& work, std::byte* outputs) const override {

@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <cstddef>
+#include <cstring>
 
 #include "compute/backend.h"
 #include "compute/cpu/kernels.h"
@@ -20,16 +21,32 @@ struct PackedShape {
   }
 };
 
+// Elements [first, last) of a row (null: zeros) -> pairs, a panel's width apart.
+inline void pack_line(const bf16* row, std::size_t first, std::size_t last, bf16* to) {
+  constexpr bf16 kZero[2] = {};
+  std::size_t k = first;
+  for (; k + 2 <= last; k += 2, to += kPanel * 2) {
+    std::memcpy(to, row ? row + k : kZero, sizeof(kZero));
+  }
+  if (k == last) return;
+  to[0] = row ? row[k] : bf16{};
+  to[1] = bf16{};
+}
+
 // The matrix whose row o is row_of(o) (null: a row of zeros) for o < 32 * panels() -> panels
-// [shape.elements()].
+// [shape.elements()]. In squares of a cache line of a row by 32 rows: rows a page apart would evict
+// each other if they were read side by side.
 template <class RowOf>
 void pack_matrix(const PackedShape& shape, const RowOf& row_of, bf16* panels) {
-  for (std::size_t o = 0; o < shape.panels() * kPanel; ++o) {
-    const bf16* row = row_of(o);
-    bf16* to = panels + o / kPanel * shape.panel_elements() + o % kPanel * 2;
-    for (std::size_t p = 0; p < shape.pairs(); ++p, to += kPanel * 2) {
-      to[0] = row ? row[2 * p] : bf16{};
-      to[1] = row && 2 * p + 1 < shape.in ? row[2 * p + 1] : bf16{};
+  constexpr std::size_t kLine = 32;
+  for (std::size_t panel = 0; panel < shape.panels(); ++panel, panels += shape.panel_elements()) {
+    const bf16* rows[kPanel];
+    for (std::size_t c = 0; c < kPanel; ++c) rows[c] = row_of(panel * kPanel + c);
+    for (std::size_t first = 0; first < shape.in; first += kLine) {
+      for (std::size_t c = 0; c < kPanel; ++c) {
+        pack_line(rows[c], first, std::min(first + kLine, shape.in),
+                  panels + (first * kPanel + c * 2));
+      }
     }
   }
 }
