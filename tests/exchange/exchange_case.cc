@@ -17,7 +17,7 @@ namespace {
 
 float element_at(const std::byte* row, int i, Element element) {
   if (element == Element::kFloat32) {
-    float value;
+    float value = 0;
     std::memcpy(&value, row + 4 * std::ptrdiff_t{i}, sizeof value);
     return value;
   }
