@@ -37,6 +37,7 @@ class DescriptorBuffer : public std::streambuf {
     return traits_type::not_eof(c);
   }
   std::streamsize xsputn(const char* text, std::streamsize size) override {
+    if (size == 0) return 0;  // `text` may be null
     if (size <= epptr() - pptr()) {
       std::memcpy(pptr(), text, static_cast<std::size_t>(size));
       pbump(static_cast<int>(size));
