@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <exception>
 #include <numeric>
+#include <string_view>
 
 #include "base/error.h"
 #include "exchange/mpi_transport.h"
@@ -75,7 +76,7 @@ Topology choose_topology(const std::string& declared, const Place& place) {
   return topology;
 }
 
-// "Open MPI v4.1.4, package: ..." and "MPICH Version:\t4.0.2\n..." to their first words.
+// "Open MPI v4.1.4, package: ..." and "MPICH Version:\t4.0.2\n..." to name and number.
 std::string library_name() {
   std::array<char, MPI_MAX_LIBRARY_VERSION_STRING> text{};
   int length = 0;
@@ -83,6 +84,8 @@ std::string library_name() {
   std::string name(text.data(), static_cast<std::size_t>(length));
   name = name.substr(0, name.find_first_of(",\n"));
   std::replace(name.begin(), name.end(), '\t', ' ');
+  constexpr std::string_view kNoise = "Version: ";
+  if (const auto at = name.find(kNoise); at != std::string::npos) name.erase(at, kNoise.size());
   return name;
 }
 
