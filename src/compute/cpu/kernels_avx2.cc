@@ -26,11 +26,7 @@ constexpr std::size_t kQueryGroup = 4;  // of attention; two vectors of sums eac
 // After vector.inc, whose 16 lanes it uses.
 #include "compute/cpu/attention.inc"
 
-}  // namespace
-}  // namespace avx2
-
-Kernels avx2_kernels() {
-  using namespace avx2;
+Kernels table() {
   Kernels kernels;
   kernels.rounded = {kTileRows, sizeof(float),   pack<WidenBf16>, pack<RoundAndWidenFloat>,
                      multiply,  gate_tile<float>};
@@ -41,6 +37,13 @@ Kernels avx2_kernels() {
   kernels.attend = attend;
   kernels.exponential = exponentials;
   return kernels;
+}
+
+}  // namespace
+}  // namespace avx2
+
+Kernels avx2_kernels() {
+  return avx2::table();
 }
 
 }  // namespace gracemoe

@@ -11,10 +11,8 @@
   __attribute__((target("avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")))
 
 namespace gracemoe {
-namespace avx512_bf16 {
+namespace avx512::bf16_products {
 namespace {
-
-using namespace avx512;
 
 #include "compute/cpu/exponential.inc"
 #include "compute/cpu/pack.inc"
@@ -85,15 +83,18 @@ void multiply(const std::byte* tile, std::size_t rows, const bf16* panels, std::
   kByRows[rows - 1](tile, panels, pairs, count, out, out_stride);
 }
 
-}  // namespace
-}  // namespace avx512_bf16
-
-Kernels avx512_bf16_kernels() {
-  using namespace avx512_bf16;
+Kernels table() {
   Kernels kernels = avx512_kernels();
   kernels.rounded = {kTileRows,        sizeof(bf16), pack<KeepBf16>,
                      pack<RoundFloat>, multiply,     gate_tile<bf16>};
   return kernels;
+}
+
+}  // namespace
+}  // namespace avx512::bf16_products
+
+Kernels avx512_bf16_kernels() {
+  return avx512::bf16_products::table();
 }
 
 }  // namespace gracemoe

@@ -1,9 +1,11 @@
 // Vectors of 16 float32 for the kernel bodies (*.inc); the functions are those of vec_avx2.h.
 #pragma once
+#if !defined(__clang__)
 // g++ 12 takes the deliberately undefined operands inside these intrinsics for mistakes (its bug
 // 105593).
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #pragma GCC diagnostic ignored "-Wuninitialized"
+#endif
 #include <immintrin.h>
 
 #include <cstddef>
