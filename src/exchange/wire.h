@@ -1,8 +1,7 @@
 // What a message looks like on the wire. Little-endian (checked at compile time).
 //
 //   header   32 bytes, below
-//   rows:    weights  f32 [weights]  of rows whose reply will be a partial sum: the row's grid,
-//   then
+//   rows:    weights  f32 [weights]  of rows whose reply will be a partial sum: the row's grid and
 //                                    the weight of each of its entries
 //            experts  u16 [entries]
 //            devices  u8  [entries]  number inside the receiver's node; only towards a gateway of a

@@ -34,6 +34,7 @@ struct ExchangeCase {
   int tokens = 7;  // at most, a device
   int steps = 3;   // dispatches and combines, of layer step % layers
   std::uint64_t seed = 1;
+  bool grid = false;  // two of three tokens have a grid: they must come out bit for bit
   std::string name() const;
 };
 
@@ -44,6 +45,7 @@ struct CaseTokens {
   std::vector<std::uint16_t> expert;
   std::vector<float> weight;
   std::vector<std::int32_t> device;
+  std::vector<float> grid;
   Bytes rows;
 };
 CaseTokens make_tokens(const ExchangeCase& c, int device, int step);

@@ -111,13 +111,13 @@ TEST_F(WireTest, DamagedMessagesAreRefused) {
   EXPECT_SAYS(refusal(Bytes(31)), "bytes: got 31, wanted a header of 32");
   EXPECT_SAYS(refusal(Bytes()), "bytes: got 0");
   Bytes cut(message_.begin(), message_.end() - 1);
-  EXPECT_SAYS(refusal(cut), "bytes: got 71, wanted 72");
+  EXPECT_SAYS(refusal(cut), "bytes: got 75, wanted 76");
   cut.resize(message_.size() + 4);
-  EXPECT_SAYS(refusal(cut), "bytes: got 76, wanted 72");
-  EXPECT_SAYS(refusal_with(offsetof(WireHeader, rows), 0xffffffffU), "bytes: got 72");
-  EXPECT_SAYS(refusal_with(offsetof(WireHeader, entries), 0xffffffffU), "bytes: got 72");
-  EXPECT_SAYS(refusal_with(offsetof(WireHeader, weights), 0xffffffffU), "bytes: got 72");
-  const std::size_t experts = 32 + 12;
+  EXPECT_SAYS(refusal(cut), "bytes: got 80, wanted 76");
+  EXPECT_SAYS(refusal_with(offsetof(WireHeader, rows), 0xffffffffU), "bytes: got 76, wanted");
+  EXPECT_SAYS(refusal_with(offsetof(WireHeader, entries), 0xffffffffU), "bytes: got 76, wanted");
+  EXPECT_SAYS(refusal_with(offsetof(WireHeader, weights), 0xffffffffU), "bytes: got 76, wanted");
+  const std::size_t experts = 32 + 16;
   const std::size_t devices = experts + 8;
   const std::size_t counts = devices + 4;
   EXPECT_SAYS(refusal_with(experts + 2, std::uint16_t{301}), "expert id: got 301, wanted less");
@@ -125,7 +125,7 @@ TEST_F(WireTest, DamagedMessagesAreRefused) {
   EXPECT_SAYS(refusal_with(counts, std::uint8_t{0}), "entries of row 0: got 0");
   EXPECT_SAYS(refusal_with(counts, std::uint8_t{4}), "entries of all rows: got 5, wanted 4");
   // The same sum, but no row is left that needs the weights.
-  EXPECT_SAYS(refusal_with(counts, std::uint16_t{0x0202}), "weights: got 3, wanted 0");
+  EXPECT_SAYS(refusal_with(counts, std::uint16_t{0x0202}), "weights: got 4, wanted 0");
 }
 
 TEST_F(WireTest, NoChangeOfBytesIsDangerous) {
