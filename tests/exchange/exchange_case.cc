@@ -109,6 +109,13 @@ void check_equal(std::int64_t got, std::int64_t wanted, const ExchangeCase& c,
         what + ": got " + std::to_string(got) + ", wanted " + std::to_string(wanted));
 }
 
+// The nearest multiple of the grid, in float64 where both steps are exact.
+float on_grid(float value, float grid) {
+  if (grid == 0) return value;
+  const auto g = static_cast<double>(grid);
+  return static_cast<float>(std::nearbyint(static_cast<double>(value) / g) * g);
+}
+
 // The slow twin of values: float32 in top-k order, and float64 with the sum of magnitudes.
 void check_values(const ExchangeCase& c, const CaseTokens& mine, std::span<const float> out) {
   const int h = c.options.hidden;
@@ -116,6 +123,7 @@ void check_values(const ExchangeCase& c, const CaseTokens& mine, std::span<const
   Bytes output(row_bytes);
   for (int t = 0; t < mine.tokens; ++t) {
     const auto tt = static_cast<std::size_t>(t);
+    const float grid = c.grid ? mine.grid[tt] : 0;
     std::vector<float> exact(static_cast<std::size_t>(h));
     std::vector<double> sum(exact.size());
     std::vector<double> magnitude(exact.size());
@@ -125,13 +133,13 @@ void check_values(const ExchangeCase& c, const CaseTokens& mine, std::span<const
                       output.data());
       for (std::size_t i = 0; i < exact.size(); ++i) {
         const float value = element_at(output.data(), static_cast<int>(i), c.options.element);
-        exact[i] += mine.weight[s] * value;
+        exact[i] += on_grid(mine.weight[s] * value, grid);
         sum[i] += static_cast<double>(mine.weight[s]) * static_cast<double>(value);
         magnitude[i] += std::abs(static_cast<double>(mine.weight[s]) * static_cast<double>(value));
       }
     }
     const std::span<const float> got = out.subspan(tt * exact.size(), exact.size());
-    if (c.options.reduction == Reduction::kExact) {
+    if (c.options.reduction == Reduction::kExact || grid > 0) {
       check(std::memcmp(got.data(), exact.data(), got.size_bytes()) == 0, c,
             "token " + std::to_string(t) + " is not bit-equal to the direct sum");
       continue;
@@ -247,14 +255,14 @@ void check_counters(const ExchangeCase& c, int device, const ExchangeCounters& c
     check_equal(got.cross_node_rows, wanted.cross_node_rows, c, "rows between nodes");
     check_traffic(got.dispatch_payload, wanted.dispatch_payload, c, "dispatch payload");
     check_traffic(got.combine_payload, wanted.combine_payload, c, "combine payload");
-    // At most k entries of 8 bytes and a count a row, a header and padding a message.
+    // At most k entries of 8 bytes, a count and a grid a row, a header and padding a message.
     const auto bytes = static_cast<std::int64_t>(c.options.hidden) *
                        static_cast<std::int64_t>(element_size(c.options.element));
     const std::int64_t rows =
         (got.dispatch_payload.cross_node + got.dispatch_payload.intra_node) / bytes;
     const std::int64_t metadata =
         got.dispatch_metadata.cross_node + got.dispatch_metadata.intra_node;
-    check(metadata <= rows * (8 * c.top_k + 1) + 36 * got.messages, c, "too much metadata");
+    check(metadata <= rows * (8 * c.top_k + 5) + 36 * got.messages, c, "too much metadata");
     check(got.dispatch_seconds >= 0 && got.combine_seconds >= 0, c, "seconds");
   }
 }
@@ -271,11 +279,11 @@ std::string ExchangeCase::name() const {
   return topology.to_string() + " " + to_string(options.kind) + " " + to_string(options.reduction) +
          (options.element == Element::kBf16 ? " bf16 " : " float32 ") + to_string(pattern) +
          " k=" + std::to_string(top_k) + " hidden=" + std::to_string(options.hidden) +
-         " seed=" + std::to_string(seed);
+         " seed=" + std::to_string(seed) + (grid ? " grid" : "");
 }
 
 TokenRoutes CaseTokens::routes() const {
-  return {tokens, top_k, expert, weight, device};
+  return {tokens, top_k, expert, weight, device, grid};
 }
 
 CaseTokens make_tokens(const ExchangeCase& c, int device, int step) {
@@ -285,6 +293,8 @@ CaseTokens make_tokens(const ExchangeCase& c, int device, int step) {
   made.tokens = tokens_at(c, device, random);
   made.top_k = c.top_k;
   for (int t = 0; t < made.tokens; ++t) {
+    // Terms stay below 4, their sums below 32: multiples of 2^-18 that float32 holds exactly.
+    if (c.grid) made.grid.push_back(t % 3 == 2 ? 0 : t % 3 == 1 ? 0x1p-18F : 0x1p-9F);
     std::vector<int> chosen;
     for (int slot = 0; slot < c.top_k; ++slot) {
       int expert =

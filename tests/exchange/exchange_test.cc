@@ -57,6 +57,23 @@ TEST_P(OverTopologies, AnyTopKAndSeed) {
   }
 }
 
+// What the default reduction stands on: on a grid partial sums change no bit.
+TEST_P(OverTopologies, OnAGridEveryReductionIsExact) {
+  for (const ExchangeKind kind : kKinds) {
+    for (const Reduction reduction : kReductions) {
+      for (const Element element : {Element::kBf16, Element::kFloat32}) {
+        ExchangeCase c = make_case(GetParam(), kind, reduction, element);
+        c.grid = true;
+        c.top_k = 8;
+        c.tokens = 20;
+        ASSERT_NO_THROW(run_ranks(c.topology.devices(), [&](Transport& transport) {
+          run_case(c, transport);
+        })) << c.name();
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Exchange, OverTopologies,
                          testing::Values("1x1", "1x2", "2x1", "2x2", "1x3", "3x1", "2,1", "2x3",
                                          "4x1", "1,3,2"),
@@ -170,6 +187,11 @@ TEST(Exchange, BrokenContractsAreErrors) {
   EXPECT_NE(broken([&] {
               exchange->dispatch(0, {1, 2, expert, weight, device}, row);
             }).find("[tokens, top_k]"),
+            std::string::npos);
+  const std::vector<float> grids(2);
+  EXPECT_NE(broken([&] {
+              exchange->dispatch(0, {1, 1, expert, weight, device, grids}, row);
+            }).find("grid is not [tokens]"),
             std::string::npos);
   EXPECT_NE(broken([&] {
               exchange->dispatch(0, {1, 1, expert, weight, device}, {});

@@ -94,6 +94,7 @@ void check_exchanges(const Topology& topology, Transport& transport) {
       wide.options = {kind, reduction, Element::kFloat32, 1024, 1, 16};
       wide.tokens = 100;
       wide.steps = 1;
+      wide.grid = true;
       run_case(wide, transport);
     }
   }
