@@ -1,7 +1,9 @@
 # Warnings, and the sanitizers a preset asks for. Instruction sets are never chosen here: kernels choose at run time.
 add_library(gm_options INTERFACE)
-target_compile_options(gm_options INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
-                       -Wno-restrict)  # g++ 12 reports operator+ of std::string (its bug 105651)
+target_compile_options(gm_options INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(gm_options INTERFACE -Wno-restrict)  # g++ 12 reports operator+ of std::string (its bug 105651)
+endif()
 if(GRACEMOE_WERROR)
   target_compile_options(gm_options INTERFACE -Werror)
 endif()

@@ -8,8 +8,8 @@
 namespace gracemoe {
 
 // A function that computes y [rows, out] = x [rows, in] * W^T on one thread, its weights in
-// oneDNN's own layout, the primitive made beforehand, x rounded to bf16 on every call; empty where
-// built without oneDNN. All arguments must outlive it.
+// oneDNN's own layout, the primitive made beforehand, x rounded to bf16 on every call.
+// All arguments must outlive it.
 std::function<void()> onednn_product(WeightView weight, std::span<const float> x, int rows,
                                      std::span<float> y);
 

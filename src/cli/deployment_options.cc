@@ -35,6 +35,10 @@ void add_deployment_arguments(CLI::App& command, DeploymentArguments& a) {
   command.add_option("--isa", a.isa,
                      "avx2 | avx512 | avx512-bf16 (default: the best this machine has)");
   command
+      .add_option("--dense", a.dense,
+                  "packed | onednn: dense products by our kernels, or by oneDNN (AVX-512)")
+      ->capture_default_str();
+  command
       .add_option("--threads", a.threads, "threads a rank (default: cores of the host / its ranks)")
       ->check(CLI::Range(1, 1024));
   command.add_option("--max-rows", a.max_rows, "rows a device computes in one step")
@@ -58,6 +62,7 @@ DeploymentOptions deployment_options(const DeploymentArguments& a, bool record_r
   options.routing = parse_routing_policy(a.routing);
   options.reference_backend = a.backend == "reference";
   options.cpu.isa = a.isa;
+  options.cpu.dense = a.dense;
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   options.cpu.threads = a.threads > 0 ? a.threads : std::max(1, cores / ranks_on_host);
   options.record_routing = record_routing;

@@ -107,6 +107,9 @@ struct CpuOptions {
   // "": the fastest for this processor (cpu/isa.h says which and why); "avx2", "avx512",
   // "avx512-bf16": forced. "avx2" and "avx512" give the same bits.
   std::string isa;
+  // Dense products: "packed", our own kernels, or "onednn" (Error kUsage below AVX-512). Both keep
+  // the law; their bits differ.
+  std::string dense = "packed";
 };
 // Errors (kUsage): threads below 1, an unknown instruction set, one that this machine lacks, or
 // none at all.

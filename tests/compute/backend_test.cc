@@ -33,6 +33,14 @@ TEST(CpuBackend, NoThreadsAreRefused) {
   EXPECT_THAT(error.what(), HasSubstr("threads of the cpu backend: got 0, wanted at least 1"));
 }
 
+TEST(CpuBackend, RefusesAnUnknownWayToMultiplyAndOneDnnBelowAvx512) {
+  const auto unknown = error_of([] { make_cpu_backend({1, "", "mkl"}); });
+  EXPECT_THAT(unknown.what(), HasSubstr("got 'mkl', wanted packed or onednn"));
+  if (!isa_available(Isa::kAvx2)) GTEST_SKIP() << "no avx2 here";
+  const auto below = error_of([] { make_cpu_backend({1, "avx2", "onednn"}); });
+  EXPECT_THAT(below.what(), HasSubstr("wanted a processor with AVX-512"));
+}
+
 TEST(CpuBackend, TakesTheBestInstructionSet) {
   if (!isa_available(Isa::kAvx2)) GTEST_SKIP() << "this machine has no avx2";
   EXPECT_THAT(make_cpu_backend({})->name(), HasSubstr(isa_name(best_isa())));

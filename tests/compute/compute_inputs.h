@@ -58,12 +58,14 @@ inline bool same_bits(const float* a, const float* b, std::size_t n) {
 struct CpuCase {
   Isa isa;
   int threads;
+  const char* dense = "packed";
 };
 inline std::string case_name(const testing::TestParamInfo<CpuCase>& info) {
   std::string name = isa_name(info.param.isa);
   for (auto& c : name) {
     if (c == '-') c = '_';
   }
+  if (info.param.dense != std::string("packed")) name += std::string("_") + info.param.dense;
   return name + "_threads" + std::to_string(info.param.threads);
 }
 inline const CpuCase kCpuCases[] = {{Isa::kAvx2, 1},       {Isa::kAvx2, 2},
@@ -79,7 +81,7 @@ class CpuTest : public testing::TestWithParam<CpuCase> {
     cpu_ = make(GetParam().threads);
   }
   static std::unique_ptr<Backend> make(int threads) {
-    return make_cpu_backend({threads, isa_name(GetParam().isa)});
+    return make_cpu_backend({threads, isa_name(GetParam().isa), GetParam().dense});
   }
   std::unique_ptr<Backend> cpu_;
   std::unique_ptr<Backend> ref_ = make_reference_backend();

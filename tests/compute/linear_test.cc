@@ -12,6 +12,10 @@ const Shape kShapes[] = {{1, 1}, {3, 1}, {31, 7}, {33, 64}, {64, 63}, {130, 257}
 
 class LinearTest : public CpuTest {};
 INSTANTIATE_TEST_SUITE_P(Isas, LinearTest, testing::ValuesIn(kCpuCases), case_name);
+INSTANTIATE_TEST_SUITE_P(OneDnn, LinearTest,
+                         testing::Values(CpuCase{Isa::kAvx512, 1, "onednn"},
+                                         CpuCase{Isa::kAvx512, 2, "onednn"}),
+                         case_name);
 
 std::vector<float> forward(const Linear& linear, const std::vector<float>& x, int rows) {
   std::vector<float> y(static_cast<std::size_t>(rows * linear.out()), NAN);

@@ -136,13 +136,32 @@ TEST(Cli, UnwritableOutputIsRefusedBeforeTheRunAndLeavesNothing) {
 TEST(Cli, FullDiskIsReportedAndNothingIsLeft) {
   const TempDir folder;
   const std::string stats = folder / "stats.json";
-  // A file size limit of 0 blocks stands in for a full disk.
+  // A file size limit of 0 blocks stands in for a full disk; only the program is under it.
+  const std::string script = "set -o pipefail; (ulimit -f 0; trap '' XFSZ; exec \"$@\" 2>&1) | cat";
   const ProcessResult result =
-      run_process({"bash", "-c", "ulimit -f 0; trap '' XFSZ; exec \"$@\" 2>&1 | cat", "bash",
-                   kProgram, "generate", "--quiet", "--model", kTiny, "--prompt", "a",
-                   "--max-tokens", "2", "--stats", stats, "--show", "0"});
+      run_process({"bash", "-c", script, "bash", kProgram, "generate", "--quiet", "--model", kTiny,
+                   "--prompt", "a", "--max-tokens", "2", "--stats", stats, "--show", "0"});
+  EXPECT_EQ(result.exit_code, 2);
   EXPECT_THAT(result.out, HasSubstr("stats.json"));
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+}
+
+// The README's figures; they test tokenizer, windows and engine together.
+TEST(Cli, PerplexityOfTheShippedTexts) {
+  const TempDir folder;
+  const std::string json = folder / "eval.json";
+  const ProcessResult result = run_process(
+      program({"eval", "--quiet", "--model", kModel, "--text", kSource + "/data/text/prose.txt",
+               "--text", kSource + "/data/text/code.txt", "--text", kSource + "/data/text/math.txt",
+               "--json", json}),
+      280);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const Json figures = read_json(json);
+  const std::vector<std::pair<double, int>> want{{36.53, 63978}, {36.88, 72561}, {7.546, 103187}};
+  for (std::size_t i = 0; i < want.size(); ++i) {
+    EXPECT_NEAR(figures[i]["perplexity"].get<double>(), want[i].first, 0.005 * want[i].first);
+    EXPECT_EQ(figures[i]["tokens"].get<int>(), want[i].second);
+  }
 }
 
 class CliPlan : public testing::Test {

@@ -12,12 +12,16 @@ namespace {
 
 class CpuBackend final : public Backend {
  public:
-  CpuBackend(Isa isa, int threads) : isa_(isa), threads_(threads), kernels_(kernels_for(isa)) {}
+  CpuBackend(Isa isa, int threads, bool onednn)
+      : isa_(isa), threads_(threads), onednn_(onednn), kernels_(kernels_for(isa)) {}
 
-  std::string name() const override { return std::string("cpu (") + isa_name(isa_) + ")"; }
+  std::string name() const override {
+    return std::string("cpu (") + isa_name(isa_) + (onednn_ ? ", oneDNN" : "") + ")";
+  }
   std::size_t row_element_size() const override { return sizeof(bf16); }
 
   std::unique_ptr<Linear> linear(WeightView weight) const override {
+    if (onednn_) return make_onednn_linear(weight, kernels_, threads_);
     return make_packed_linear(weight, kernels_.rounded, threads_);
   }
   std::unique_ptr<Linear> linear_float32(WeightView weight) const override {
@@ -88,6 +92,7 @@ class CpuBackend final : public Backend {
 
   Isa isa_;
   int threads_;
+  bool onednn_;
   Kernels kernels_;
   RopeTable rope_;
 };
@@ -101,7 +106,21 @@ std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options) {
                 .wanted = "at least 1",
                 .action = ""});
   }
-  return std::make_unique<CpuBackend>(choose_isa(options.isa), options.threads);
+  const bool onednn = options.dense == "onednn";
+  if (!onednn && options.dense != "packed") {
+    fail_usage({.what = "dense products of the cpu backend",
+                .got = "'" + options.dense + "'",
+                .wanted = "packed or onednn",
+                .action = ""});
+  }
+  const Isa isa = choose_isa(options.isa);
+  if (onednn && isa == Isa::kAvx2) {
+    fail_usage({.what = "dense products by oneDNN",
+                .got = "avx2",
+                .wanted = "a processor with AVX-512, below which oneDNN has no fast bf16 products",
+                .action = "use the packed products"});
+  }
+  return std::make_unique<CpuBackend>(isa, options.threads, onednn);
 }
 
 }  // namespace gracemoe

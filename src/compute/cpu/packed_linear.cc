@@ -1,4 +1,5 @@
-// Dense products by our own kernels, and not by oneDNN, for two reasons.
+// Dense products by our own kernels, and not by oneDNN (onednn_linear.cc, on request), for two
+// reasons.
 //
 // Speed: oneDNN 2.6.3 has no float32 accumulation of bf16 but vdpbf16ps, which Intel runs at half
 // the rate of the float32 fma. Microseconds on one core of a Sapphire Rapids (without AMX), least

@@ -15,6 +15,10 @@ namespace gracemoe {
 std::unique_ptr<Linear> make_packed_linear(WeightView weight, const ProductKernels& kernels,
                                            int threads);
 
+// The same by oneDNN, x rounded to bf16 by `kernels`. Needs a processor on which oneDNN has bf16
+// products.
+std::unique_ptr<Linear> make_onednn_linear(WeightView weight, const Kernels& kernels, int threads);
+
 std::unique_ptr<ExpertGroup> make_packed_experts(const std::vector<ExpertWeights>& experts,
                                                  const Kernels& kernels, int threads);
 
