@@ -9,9 +9,10 @@
 
 namespace gracemoe {
 
-void CliContext::start(const std::string& declared) {
+void CliContext::start(const std::string& declared, double timeout_seconds) {
   if (MpiSession::launched_by_mpi()) {
-    session_ = MpiSession::start(declared);
+    session_ =
+        MpiSession::start(MpiOptions{.declared = declared, .timeout_seconds = timeout_seconds});
     transport_ = &session_->transport();
     topology_ = session_->topology();
     host_ = session_->host();

@@ -10,9 +10,9 @@ namespace gracemoe {
 
 class CliContext {
  public:
-  // Joins the job. Collective. `declared` as MpiSession::start(); without a launcher there is one
-  // device, and a declared topology of more is an Error (kUsage).
-  void start(const std::string& declared);
+  // Joins the job. Collective. `declared` and the timeout as MpiOptions; without a launcher there
+  // is one device, and a declared topology of more is an Error (kUsage).
+  void start(const std::string& declared, double timeout_seconds);
   bool started() const { return transport_ != nullptr; }
   bool root() const { return transport_ == nullptr || transport_->rank() == 0; }
   Transport& transport() { return *transport_; }

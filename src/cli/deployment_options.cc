@@ -47,6 +47,11 @@ void add_deployment_arguments(CLI::App& command, DeploymentArguments& a) {
   command.add_option("--max-sequences", a.max_sequences, "sequences under way at once on a device")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
+  command
+      .add_option("--timeout", a.timeout,
+                  "seconds after which a silent rank ends the job (0: never)")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command.add_flag("--quiet", a.quiet, "no progress bar, no configuration line");
 }
 
@@ -73,7 +78,7 @@ DeploymentOptions deployment_options(const DeploymentArguments& a, bool record_r
 
 std::unique_ptr<Deployment> deploy(const DeploymentArguments& a, bool record_routing,
                                    const std::vector<std::string>& outputs, CliContext& context) {
-  context.start(a.topology);
+  context.start(a.topology, a.timeout);
   const int ranks_on_host = context.ranks_on_host();
   DeploymentOptions options;
   together(context.transport(), [&] {

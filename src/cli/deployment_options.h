@@ -15,6 +15,7 @@ struct DeploymentArguments {
                                      backend = "cpu", isa, dense = "packed";
   int threads = 0;
   int max_rows = 512, max_sequences = 256;
+  double timeout = 600;
   bool quiet = false;
 };
 

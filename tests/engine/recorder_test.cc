@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "base/error.h"
 #include "engine/kv_cache.h"
 #include "engine/routing_recorder.h"
 
