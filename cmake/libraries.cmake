@@ -1,7 +1,6 @@
 # Third-party libraries, each under one name. docs/dependencies.md says why each is here.
 find_package(PkgConfig REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
-find_package(spdlog REQUIRED)
 find_package(fmt REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(Eigen3 3.4 REQUIRED NO_MODULE)
@@ -20,7 +19,7 @@ function(gracemoe_library name)
 endfunction()
 
 gracemoe_library(gm_json nlohmann_json::nlohmann_json)
-gracemoe_library(gm_log spdlog::spdlog fmt::fmt)
+gracemoe_library(gm_fmt fmt::fmt)
 gracemoe_library(gm_cli11 CLI11::CLI11)
 gracemoe_library(gm_eigen Eigen3::Eigen)
 gracemoe_library(gm_dnnl ${DNNL_LIBRARY})

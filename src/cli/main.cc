@@ -1,8 +1,8 @@
 #include <fmt/core.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <new>
 
@@ -38,7 +38,7 @@ Failure describe(std::exception_ptr failure) {
 // other work on the same cores that made two threads seven times slower than one. So the program
 // starts itself once more, told to sleep; whoever sets OMP_WAIT_POLICY has the last word.
 void start_again_with_sleeping_threads(char** argv) {
-  if (getenv("OMP_WAIT_POLICY") != nullptr) return;
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
   setenv("OMP_WAIT_POLICY", "passive", 1);
   execv("/proc/self/exe", argv);  // where this fails, the run is only slower
 }
