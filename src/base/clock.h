@@ -1,5 +1,6 @@
-// Two clocks in seconds: wall time, and CPU time of the calling thread (for compute shares on
-// machines where ranks share cores, where wall time would count the neighbours' work too).
+// Two clocks in seconds: wall time, and CPU time of the process, all its threads (for compute
+// shares on machines where ranks share cores, where wall time would count the neighbours' work
+// too).
 #pragma once
 #include <time.h>
 
@@ -13,8 +14,8 @@ inline double clock_seconds(clockid_t id) {
 inline double wall_seconds() {
   return clock_seconds(CLOCK_MONOTONIC);
 }
-inline double thread_cpu_seconds() {
-  return clock_seconds(CLOCK_THREAD_CPUTIME_ID);
+inline double process_cpu_seconds() {
+  return clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 }  // namespace gracemoe

@@ -30,6 +30,11 @@ void CliContext::start(const std::string& declared, double timeout_seconds) {
   transport_ = local_.get();
 }
 
+void CliContext::on_root(const std::function<void()>& act) {
+  start("", 0);
+  if (root()) act();
+}
+
 int CliContext::ranks_on_host() {
   const std::vector<char> mine(host_.begin(), host_.end());
   std::string all;  // host names, one a line, in rank order

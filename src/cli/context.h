@@ -1,5 +1,6 @@
 // What a subcommand runs in: one process, or one rank of an MPI job.
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -13,6 +14,8 @@ class CliContext {
   // Joins the job. Collective. `declared` and the timeout as MpiOptions; without a launcher there
   // is one device, and a declared topology of more is an Error (kUsage).
   void start(const std::string& declared, double timeout_seconds);
+  // For commands that need no ranks: joins the job, so that under a launcher only rank 0 acts.
+  void on_root(const std::function<void()>& act);
   bool started() const { return transport_ != nullptr; }
   bool root() const { return transport_ == nullptr || transport_->rank() == 0; }
   Transport& transport() { return *transport_; }

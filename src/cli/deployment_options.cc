@@ -1,12 +1,13 @@
 #include "cli/deployment_options.h"
 
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <thread>
 
 #include "base/files.h"
 #include "base/progress.h"
+#include "metrics/machine.h"
 #include "model/tokenizer.h"
 #include "runtime/together.h"
 
@@ -57,6 +58,14 @@ void add_deployment_arguments(CLI::App& command, DeploymentArguments& a) {
 
 namespace {
 
+// A rank that its launcher bound to some cores has these for itself; otherwise the host's ranks
+// share.
+int default_threads(int ranks_on_host) {
+  const int machine = std::max(1, static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
+  const int usable = std::max(1, this_machine().cores);
+  return usable < machine ? usable : std::max(1, machine / ranks_on_host);
+}
+
 DeploymentOptions deployment_options(const DeploymentArguments& a, bool record_routing,
                                      int ranks_on_host) {
   DeploymentOptions options;
@@ -68,13 +77,19 @@ DeploymentOptions deployment_options(const DeploymentArguments& a, bool record_r
   options.reference_backend = a.backend == "reference";
   options.cpu.isa = a.isa;
   options.cpu.dense = a.dense;
-  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  options.cpu.threads = a.threads > 0 ? a.threads : std::max(1, cores / ranks_on_host);
+  options.cpu.threads = a.threads > 0 ? a.threads : default_threads(ranks_on_host);
   options.record_routing = record_routing;
   return options;
 }
 
 }  // namespace
+
+void refuse_twice(const std::vector<std::string>& outputs) {
+  for (const std::string& output : outputs) {
+    if (!output.empty() && std::count(outputs.begin(), outputs.end(), output) > 1)
+      fail_usage({"outputs", output + " for two of them", "a file of its own for each", ""});
+  }
+}
 
 std::unique_ptr<Deployment> deploy(const DeploymentArguments& a, bool record_routing,
                                    const std::vector<std::string>& outputs, CliContext& context) {
@@ -85,6 +100,7 @@ std::unique_ptr<Deployment> deploy(const DeploymentArguments& a, bool record_rou
     options = deployment_options(a, record_routing, ranks_on_host);
     for (const std::string& output : outputs)
       if (context.root() && !output.empty()) require_writable(output);
+    refuse_twice(outputs);
   });
   auto deployment = std::make_unique<Deployment>(options, context.topology(), context.transport());
   if (context.root() && !a.quiet)

@@ -21,6 +21,9 @@ struct DeploymentArguments {
 
 void add_deployment_arguments(CLI::App& command, DeploymentArguments& arguments);
 
+// Error (kUsage) if a name that is not empty stands there twice.
+void refuse_twice(const std::vector<std::string>& outputs);
+
 // Joins the job, refuses outputs (empty names are skipped) that cannot be written, loads the model,
 // and prints on rank 0 (standard error) the full configuration of the run. Collective.
 std::unique_ptr<Deployment> deploy(const DeploymentArguments& arguments, bool record_routing,

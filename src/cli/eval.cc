@@ -23,6 +23,12 @@ void eval(const EvalArguments& a, CliContext& context) {
   const auto deployment = deploy(a.deployment, false, {a.json}, context);
   const EncodedTexts encoded = encode_texts(a.texts, a.deployment.model, context);
   together(context.transport(), [&] {
+    for (std::size_t i = 0; i < encoded.texts.size(); ++i) {
+      if (encoded.texts[i].size() < static_cast<std::size_t>(a.window))
+        fail_input({a.texts[i], std::to_string(encoded.texts[i].size()) + " tokens",
+                    "at least one window of " + std::to_string(a.window),
+                    "choose a shorter --window or a longer text"});
+    }
     if (a.window > deployment->config().max_positions)
       fail_usage({"window", std::to_string(a.window),
                   "at most " + std::to_string(deployment->config().max_positions) +

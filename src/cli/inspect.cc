@@ -68,7 +68,9 @@ void add_inspect(CLI::App& app, Action& action) {
       "inspect", "What a model folder holds, and what each device holds of it under a plan");
   command->add_option("--model", a->model, "Hugging Face model folder")->required();
   command->add_option("--plan", a->plan, "plan file");
-  command->callback([a, &action] { action = [a](CliContext&) { inspect(*a); }; });
+  command->callback([a, &action] {
+    action = [a](CliContext& context) { context.on_root([&] { inspect(*a); }); };
+  });
 }
 
 }  // namespace gracemoe

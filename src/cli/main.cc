@@ -4,7 +4,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <new>
+#include <system_error>
 
 #include "base/error.h"
 #include "cli/commands.h"
@@ -27,6 +29,8 @@ Failure describe(std::exception_ptr failure) {
     return {error.what(), error.exit_code(), true};
   } catch (const gracemoe::Error& error) {
     return {error.what(), error.exit_code(), false};
+  } catch (const std::system_error& error) {  // fmt::print, where standard output cannot be written
+    return {std::string("standard output: ") + error.what(), 2, false};
   } catch (const std::bad_alloc&) {
     return {"not enough memory", 2, false};
   } catch (const std::exception& error) {
@@ -40,13 +44,18 @@ Failure describe(std::exception_ptr failure) {
 void start_again_with_sleeping_threads(char** argv) {
   if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
   setenv("OMP_WAIT_POLICY", "passive", 1);
-  execv("/proc/self/exe", argv);  // where this fails, the run is only slower
+  std::error_code unreadable;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", unreadable);
+  execv(self.c_str(), argv);  // where this fails, the run is only slower
 }
 
 int run(const gracemoe::Action& action) {
   gracemoe::CliContext context;
   try {
     action(context);
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+      gracemoe::fail_output(
+          {"standard output", "a write error", "", "is the disk full, or the reader gone?"});
     return 0;
   } catch (...) {
     const Failure failure = describe(std::current_exception());

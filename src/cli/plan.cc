@@ -1,6 +1,7 @@
 // gracemoe plan: from a routing trace to a plan, and what to expect of it.
 #include <fmt/core.h>
 
+#include "base/files.h"
 #include "base/progress.h"
 #include "base/safetensors.h"
 #include "cli/commands.h"
@@ -44,6 +45,7 @@ void print_expectation(const Plan& contiguous, const Plan& plan, const RoutingTr
              "visited", "max/mean", "max/mean", "memory");
   double base = 0;
   for (const Plan* p : {&contiguous, &plan}) {
+    if (p == &plan && plan.preset == contiguous.preset) break;  // told already
     const PlanMetrics m = evaluate(*p, trace, routing);
     double worst = 0;
     for (const RoutingMetrics& layer : m.layers) worst = std::max(worst, layer.load_max_over_mean);
@@ -76,6 +78,9 @@ Parts read_parts(const PlanArguments& a) {
 }
 
 void plan(const PlanArguments& a) {
+  if (a.holdout == 1)
+    fail_usage({"holdout", "1: nothing would be left to plan with", "0 (none) or at least 2", ""});
+  require_writable(a.out);
   const Topology topology = topology_of(a);
   const PlannerOptions options = options_of(a);
   const RoutingPolicy routing = parse_routing_policy(a.routing);
@@ -122,10 +127,12 @@ void add_plan(CLI::App& app, Action& action) {
   command
       ->add_option("--holdout", a->holdout,
                    "every n-th sequence is kept from planning, to say what to expect (0: none)")
+      ->check(CLI::Range(0, 1 << 30))
       ->capture_default_str();
   command->add_option("--seed", a->seed, "of the clustering")->capture_default_str();
   command->add_option("--out", a->out, "plan file to write (JSON)")->required();
-  command->callback([a, &action] { action = [a](CliContext&) { plan(*a); }; });
+  command->callback(
+      [a, &action] { action = [a](CliContext& context) { context.on_root([&] { plan(*a); }); }; });
 }
 
 }  // namespace gracemoe

@@ -35,6 +35,11 @@ void profile(const ProfileArguments& a, CliContext& context) {
   const std::vector<Request> windows = windows_of(encoded, a);
   Transport& transport = context.transport();
   together(transport, [&] {
+    if (a.window > deployment->config().max_positions)
+      fail_usage({"window", std::to_string(a.window),
+                  "at most " + std::to_string(deployment->config().max_positions) +
+                      ", the model's positions",
+                  ""});
     check_requests(windows, deployment->config().vocab, deployment->config().max_positions);
   });
   std::int64_t tokens = 0;
@@ -73,6 +78,7 @@ void add_profile(CLI::App& app, Action& action) {
   command
       ->add_option("--max-tokens", a->max_tokens,
                    "take only this many tokens of each text (0: all)")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command->callback([a, &action] { action = [a](CliContext& context) { profile(*a, context); }; });
 }

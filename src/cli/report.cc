@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "cli/commands.h"
 #include "report/html_report.h"
 #include "report/ladder.h"
@@ -21,6 +22,12 @@ void report(const ReportArguments& a) {
   if (!a.plans.empty() && a.trace.empty())
     fail_usage(
         {"report", "plans without a trace", "--trace FILE, to see the plans' effect on it", ""});
+  if (a.runs.empty() && a.html.empty())
+    fail_usage({"report", "plans, but no page to draw them on", "--html FILE", ""});
+  if (a.runs.empty() && !a.ladder.empty())
+    fail_usage({"report", "--ladder without runs", "--run FILE, one or more", ""});
+  for (const std::string& output : {a.ladder, a.html})
+    if (!output.empty()) require_writable(output);
   ReportInput input;
   input.title = a.title;
   for (const std::string& run : a.runs) input.runs.push_back(read_run_statistics(run));
@@ -47,7 +54,9 @@ void add_report(CLI::App& app, Action& action) {
   command->add_option("--title", a->title, "title of the page");
   command->add_option("--ladder", a->ladder, "write the comparison as JSON");
   command->add_option("--html", a->html, "write the page");
-  command->callback([a, &action] { action = [a](CliContext&) { report(*a); }; });
+  command->callback([a, &action] {
+    action = [a](CliContext& context) { context.on_root([&] { report(*a); }); };
+  });
 }
 
 }  // namespace gracemoe

@@ -32,7 +32,7 @@ class MoeLayer final : public FeedForwardBlock {
                std::span<float> out) override {
     const double start = wall_seconds();
     route(batch, x);
-    set_grid(residual);
+    if (context_.sum_on_grid) set_grid(residual);
     rows_.resize(x.size() * backend_.row_element_size());
     backend_.store_rows(x, rows_.data());
     const TokenRoutes routes{batch.rows(),   router_.top_k, choice_.expert,
@@ -40,7 +40,10 @@ class MoeLayer final : public FeedForwardBlock {
     const ExpertWork& work = context_.exchange->dispatch(layer_, routes, rows_);
     compute(work);
     context_.exchange->combine(outputs_, out);
-    if (context_.times != nullptr) context_.times->layer_seconds += wall_seconds() - start;
+    if (context_.times == nullptr) return;
+    context_.times->layer_seconds.resize(
+        std::max(context_.times->layer_seconds.size(), static_cast<std::size_t>(layer_) + 1));
+    context_.times->layer_seconds[static_cast<std::size_t>(layer_)] += wall_seconds() - start;
   }
 
  private:
@@ -84,7 +87,7 @@ class MoeLayer final : public FeedForwardBlock {
 
   // This device's share of all devices' tokens.
   void compute(const ExpertWork& work) {
-    const double start = thread_cpu_seconds();
+    const double start = process_cpu_seconds();
     groups_.clear();
     for (const std::int32_t expert : work.experts) {
       const std::int32_t local = local_index_[static_cast<std::size_t>(expert)];
@@ -97,7 +100,7 @@ class MoeLayer final : public FeedForwardBlock {
       weights_.experts->forward({work.row_data, groups_, work.offsets, work.row_of},
                                 outputs_.data());
     if (context_.times != nullptr)
-      context_.times->compute.push_back(static_cast<float>(thread_cpu_seconds() - start));
+      context_.times->compute.push_back(static_cast<float>(process_cpu_seconds() - start));
   }
 
   int layer_;  // index among the MoE layers

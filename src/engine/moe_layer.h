@@ -16,8 +16,8 @@ namespace gracemoe {
 // Times of this device, filled by the MoE layers. compute[step * layers + layer] is CPU seconds of
 // the step's expert products there: from all devices' lists follows who waited for whom.
 struct MoeTimes {
-  double layer_seconds = 0;    // wall time inside MoE layers
-  std::vector<float> compute;  // [steps, moe layers]
+  std::vector<double> layer_seconds;  // [moe layers] wall time inside each
+  std::vector<float> compute;         // [steps, moe layers]
 };
 
 // What the MoE layers of a model share; all members outlive the model.
@@ -27,6 +27,8 @@ struct MoeContext {
   Exchange* exchange = nullptr;
   RoutingRecorder* recorder = nullptr;  // may be null
   MoeTimes* times = nullptr;            // may be null
+  // Weighted outputs are summed on a grid (docs/numerics.md). Not for the float32 reference.
+  bool sum_on_grid = true;
 };
 
 struct MoeLayerWeights {

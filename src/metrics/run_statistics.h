@@ -27,6 +27,8 @@ struct LayerDeviceStatistics {
   SentBytes dispatch_metadata, combine_metadata;  // headers and routing entries
   std::int64_t cross_node_rows = 0;               // rows sent to other nodes in dispatch
   std::int64_t messages = 0;
+  // Seconds as in DeviceStatistics.
+  double dispatch_s = 0, combine_s = 0, moe_layer_s = 0, expert_compute_s = 0, idle_s = 0;
   friend bool operator==(const LayerDeviceStatistics&, const LayerDeviceStatistics&) = default;
 };
 

@@ -82,11 +82,26 @@ OrderedJson device_json(const DeviceStatistics& d, std::size_t index) {
           {"tokens", d.tokens}};
 }
 
+struct SecondsColumn {
+  const char* key;
+  double L::*field;
+};
+constexpr std::array<SecondsColumn, 5> kSecondsColumns{{{"dispatch_s", &L::dispatch_s},
+                                                        {"combine_s", &L::combine_s},
+                                                        {"moe_layer_s", &L::moe_layer_s},
+                                                        {"expert_compute_s", &L::expert_compute_s},
+                                                        {"idle_s", &L::idle_s}}};
+
 OrderedJson layer_json(std::vector<LayerDeviceStatistics> layer) {
   OrderedJson json = OrderedJson::object();
   for (const auto& column : kColumns) {
     OrderedJson values = OrderedJson::array();
     for (auto& device : layer) values.push_back(column.field(device));
+    json[column.key] = std::move(values);
+  }
+  for (const auto& column : kSecondsColumns) {
+    OrderedJson values = OrderedJson::array();
+    for (const auto& device : layer) values.push_back(device.*column.field);
     json[column.key] = std::move(values);
   }
   return json;
@@ -228,6 +243,24 @@ std::vector<DeviceStatistics> read_devices(const JsonObject& file) {
   return devices;
 }
 
+void read_seconds(const JsonObject& json, const SecondsColumn& column, std::vector<L>& layer) {
+  const std::string what = json.name() + ": " + column.key;
+  const Json& values = json.array(column.key);
+  if (values.size() != layer.size()) {
+    fail_input({what, std::to_string(values.size()) + " values",
+                std::to_string(layer.size()) + ", one a device", ""});
+  }
+  for (std::size_t d = 0; d < layer.size(); ++d) {
+    const bool good = values[d].is_number() && std::isfinite(values[d].get<double>()) &&
+                      values[d].get<double>() >= 0;
+    if (!good) {
+      fail_input(
+          {what + "[" + std::to_string(d) + "]", show_json(values[d]), "seconds, 0 or more", ""});
+    }
+    layer[d].*column.field = values[d].get<double>();
+  }
+}
+
 std::vector<std::vector<L>> read_layers(const JsonObject& file, std::size_t devices) {
   const Json& array = file.array("layers");
   std::vector<std::vector<L>> layers;
@@ -235,6 +268,7 @@ std::vector<std::vector<L>> read_layers(const JsonObject& file, std::size_t devi
     const JsonObject json(array[l], file.name() + ": layers[" + std::to_string(l) + "]");
     auto& layer = layers.emplace_back(devices);
     for (const auto& column : kColumns) read_column(json, column, layer);
+    for (const auto& column : kSecondsColumns) read_seconds(json, column, layer);
   }
   return layers;
 }

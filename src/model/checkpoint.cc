@@ -90,4 +90,10 @@ std::int64_t Checkpoint::bytes_total() const {
   return total;
 }
 
+std::map<std::string, const TensorView*> Checkpoint::all() const {
+  std::map<std::string, const TensorView*> tensors;
+  for (const auto& [name, file] : where_) tensors[name] = &files_[file].tensor(name);
+  return tensors;
+}
+
 }  // namespace gracemoe

@@ -16,6 +16,11 @@ namespace gracemoe {
 // adds nothing to Checkpoint::bytes_used of a whole load. Errors (kInput): as Checkpoint::tensor.
 std::string fingerprint(Checkpoint& checkpoint, const ModelConfig& config);
 
+// What the ranks of a run compare: 16 hexadecimal digits over all of `config` that changes a
+// result, names and shapes of all tensors, and the bytes of those that every rank loads (all but
+// the experts: each rank reads only its own). Cost: reads these tensors once, some GB a second.
+std::string shared_digest(const Checkpoint& checkpoint, const ModelConfig& config);
+
 // The router's tensor of one transformer layer.
 std::string router_tensor(int layer);
 

@@ -75,14 +75,19 @@ class Runner {
       if (!s->decoding() && batch_.rows() < options_.max_rows) add_prompt(*s);
   }
 
+  // No more than a step can use: each admitted request takes its cache at once.
   void admit() {
-    while (next_ < mine_.size() &&
+    std::int64_t waiting = 0;  // prompt rows of admitted requests, not computed yet
+    for (const auto& s : active_)
+      waiting += static_cast<std::int64_t>(s->request->prompt.size()) - s->computed;
+    while (next_ < mine_.size() && waiting < options_.max_rows &&
            active_.size() < static_cast<std::size_t>(options_.max_sequences)) {
       const Request& request = mine_[next_];
       completions_[next_].id = request.id;
       const int positions = static_cast<int>(request.prompt.size()) + request.max_new_tokens;
       active_.push_back(std::unique_ptr<Sequence>(
           new Sequence{&request, &completions_[next_], model_.make_cache(positions)}));
+      waiting += static_cast<std::int64_t>(request.prompt.size());
       ++next_;
     }
   }

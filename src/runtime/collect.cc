@@ -10,17 +10,28 @@ namespace {
 
 constexpr int kRoot = 0;
 
-// Per device: sum over (step, layer) of the slowest device's seconds less its own. All devices run
-// the same steps and layers.
-std::vector<double> idle_seconds(const std::vector<std::vector<float>>& compute) {
-  std::vector<double> idle(compute.size(), 0.0);
+// Seconds of the experts' products, [layers][devices]: a device's own, and what the slowest took
+// longer, summed over steps.
+struct ComputeSeconds {
+  std::vector<std::vector<double>> own, idle;
+};
+
+// compute: of each device [steps * layers] CPU seconds of `threads` threads. All devices run the
+// same steps.
+ComputeSeconds compute_seconds(const std::vector<std::vector<float>>& compute, std::size_t layers,
+                               int threads) {
+  ComputeSeconds seconds;
+  seconds.own.assign(layers, std::vector<double>(compute.size()));
+  seconds.idle = seconds.own;
   for (std::size_t i = 0; !compute.empty() && i < compute[0].size(); ++i) {
     float slowest = 0;
     for (const auto& device : compute) slowest = std::max(slowest, device[i]);
-    for (std::size_t d = 0; d < compute.size(); ++d)
-      idle[d] += static_cast<double>(slowest - compute[d][i]);
+    for (std::size_t d = 0; d < compute.size(); ++d) {
+      seconds.own[i % layers][d] += static_cast<double>(compute[d][i]) / threads;
+      seconds.idle[i % layers][d] += static_cast<double>(slowest - compute[d][i]) / threads;
+    }
   }
-  return idle;
+  return seconds;
 }
 
 SentBytes sent(const TrafficBytes& bytes) {
@@ -28,13 +39,17 @@ SentBytes sent(const TrafficBytes& bytes) {
 }
 
 LayerDeviceStatistics layer_statistics(const LayerCounters& c) {
-  return {c.entries,
-          sent(c.dispatch_payload),
-          sent(c.combine_payload),
-          sent(c.dispatch_metadata),
-          sent(c.combine_metadata),
-          c.cross_node_rows,
-          c.messages};
+  LayerDeviceStatistics s;
+  s.load = c.entries;
+  s.dispatch_payload = sent(c.dispatch_payload);
+  s.combine_payload = sent(c.combine_payload);
+  s.dispatch_metadata = sent(c.dispatch_metadata);
+  s.combine_metadata = sent(c.combine_metadata);
+  s.cross_node_rows = c.cross_node_rows;
+  s.messages = c.messages;
+  s.dispatch_s = c.dispatch_seconds;
+  s.combine_s = c.combine_seconds;
+  return s;
 }
 
 std::int64_t resident_expert_bytes(const Deployment& deployment, int device) {
@@ -46,34 +61,55 @@ std::int64_t resident_expert_bytes(const Deployment& deployment, int device) {
   return experts * 3 * c.expert_width * c.hidden * static_cast<std::int64_t>(sizeof(bf16));
 }
 
-// What is told of a device beside its counters, in a form that travels.
-struct DeviceFigures {
-  double moe_layer_s;
-  std::int64_t checkpoint_bytes;
+// Every rank's figures at root: [devices] each.
+struct Gathered {
+  std::vector<std::vector<LayerCounters>> counters;
+  std::vector<std::vector<float>> compute;
+  std::vector<std::vector<double>> layer_seconds;
+  std::vector<std::vector<std::int64_t>> checkpoint_bytes;
+  std::vector<std::vector<char>> hosts;
 };
 
-void fill_devices(const Deployment& deployment,
-                  const std::vector<std::vector<LayerCounters>>& counters,
-                  const std::vector<std::vector<float>>& compute,
-                  const std::vector<std::vector<DeviceFigures>>& figures,
-                  const std::vector<std::vector<char>>& hosts, RunStatistics& run) {
-  const std::vector<double> idle = idle_seconds(compute);
-  run.layers.resize(deployment.plan().layers.size());
-  for (std::size_t d = 0; d < counters.size(); ++d) {
+Gathered gather_figures(const Deployment& deployment, const std::string& host) {
+  Transport& transport = deployment.transport();
+  std::vector<double> layer_seconds = deployment.moe_times().layer_seconds;
+  layer_seconds.resize(deployment.plan().layers.size());
+  return {gather_vectors(transport, deployment.counters().layers, kRoot),
+          gather_vectors(transport, deployment.moe_times().compute, kRoot),
+          gather_vectors(transport, layer_seconds, kRoot),
+          gather_vectors(transport, std::vector<std::int64_t>{deployment.checkpoint().bytes_used()},
+                         kRoot),
+          gather_vectors(transport, std::vector<char>(host.begin(), host.end()), kRoot)};
+}
+
+void fill_layers(const Gathered& all, const ComputeSeconds& seconds, RunStatistics& run) {
+  for (std::size_t layer = 0; layer < run.layers.size(); ++layer) {
+    for (std::size_t d = 0; d < all.counters.size(); ++d) {
+      LayerDeviceStatistics s = layer_statistics(all.counters[d][layer]);
+      s.moe_layer_s = all.layer_seconds[d][layer];
+      s.expert_compute_s = seconds.own[layer][d];
+      s.idle_s = seconds.idle[layer][d];
+      run.layers[layer].push_back(s);
+    }
+  }
+}
+
+// A device's seconds are the sums of its layers'.
+void fill_devices(const Deployment& deployment, const Gathered& all, RunStatistics& run) {
+  for (std::size_t d = 0; d < all.counters.size(); ++d) {
     DeviceStatistics device;
     device.node = deployment.topology().node_of(static_cast<int>(d));
-    device.host.assign(hosts[d].begin(), hosts[d].end());
-    device.idle_s = idle[d];
-    for (const float seconds : compute[d]) device.expert_compute_s += static_cast<double>(seconds);
-    device.moe_layer_s = figures[d][0].moe_layer_s;
-    device.checkpoint_bytes_read = figures[d][0].checkpoint_bytes;
+    device.host.assign(all.hosts[d].begin(), all.hosts[d].end());
+    device.checkpoint_bytes_read = all.checkpoint_bytes[d][0];
     device.resident_expert_bytes = resident_expert_bytes(deployment, static_cast<int>(d));
-    for (std::size_t layer = 0; layer < counters[d].size(); ++layer) {
-      const LayerCounters& c = counters[d][layer];
-      device.dispatch_s += c.dispatch_seconds;
-      device.combine_s += c.combine_seconds;
-      device.tokens = c.tokens;  // the same in every layer
-      run.layers[layer].push_back(layer_statistics(c));
+    device.tokens =
+        all.counters[d].empty() ? 0 : all.counters[d][0].tokens;  // the same in every layer
+    for (const auto& layer : run.layers) {
+      device.dispatch_s += layer[d].dispatch_s;
+      device.combine_s += layer[d].combine_s;
+      device.moe_layer_s += layer[d].moe_layer_s;
+      device.expert_compute_s += layer[d].expert_compute_s;
+      device.idle_s += layer[d].idle_s;
     }
     run.devices.push_back(std::move(device));
   }
@@ -97,12 +133,7 @@ std::vector<std::pair<std::string, std::string>> settings_of(const Deployment& d
 RunStatistics collect_statistics(const Deployment& deployment, const RunTimes& times,
                                  const Workload& workload, const std::string& host) {
   Transport& transport = deployment.transport();
-  const DeviceFigures mine{deployment.moe_times().layer_seconds,
-                           deployment.checkpoint().bytes_used()};
-  const auto counters = gather_vectors(transport, deployment.counters().layers, kRoot);
-  const auto compute = gather_vectors(transport, deployment.moe_times().compute, kRoot);
-  const auto figures = gather_vectors(transport, std::vector<DeviceFigures>{mine}, kRoot);
-  const auto hosts = gather_vectors(transport, std::vector<char>(host.begin(), host.end()), kRoot);
+  const Gathered all = gather_figures(deployment, host);
   std::vector<double> slowest{times.end_to_end_s, times.prefill_s, times.decode_s};
   transport.max(slowest);
   RunStatistics run;
@@ -112,7 +143,13 @@ RunStatistics collect_statistics(const Deployment& deployment, const RunTimes& t
   run.end_to_end_s = slowest[0];
   run.prefill_s = slowest[1];
   run.decode_s = slowest[2];
-  if (transport.rank() == kRoot) fill_devices(deployment, counters, compute, figures, hosts, run);
+  if (transport.rank() == kRoot) {
+    run.layers.resize(deployment.plan().layers.size());
+    fill_layers(all,
+                compute_seconds(all.compute, run.layers.size(), deployment.options().cpu.threads),
+                run);
+    fill_devices(deployment, all, run);
+  }
   return run;
 }
 

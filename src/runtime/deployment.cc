@@ -38,16 +38,19 @@ void Deployment::load() {
       topology_, transport_);
   if (options_.record_routing)
     recorder_ = std::make_unique<RoutingRecorder>(moe_layers, config_.top_k);
-  const MoeContext context{transport_.rank(), selector_.get(), exchange_.get(), recorder_.get(),
-                           &times_};
+  const MoeContext context{transport_.rank(), selector_.get(), exchange_.get(),
+                           recorder_.get(),   &times_,         !options_.reference_backend};
   model_ = make_transformer(config_, *checkpoint_, *backend_, {plan_, context});
 }
 
 // All ranks must hold the same model and compute with the same kernels, or results would depend on
 // where a token lives.
 void Deployment::agree() const {
-  const std::string plan = plan_text(plan_);
-  const std::string mine = "model " + fingerprint_ + ", plan " +
+  Plan nameless = plan_;  // equal weights may lie in folders of other names
+  nameless.model.clear();
+  const std::string plan = plan_text(nameless);
+  const std::string mine = "model " + fingerprint_ + " with weights " +
+                           shared_digest(*checkpoint_, config_) + ", plan " +
                            hex64(hash_bytes(std::as_bytes(std::span(plan)))) + ", backend " +
                            backend_->name();
   const Bytes root = transport_.broadcast(std::as_bytes(std::span(mine)), 0);

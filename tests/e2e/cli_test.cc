@@ -226,7 +226,7 @@ TEST_F(CliPlan, TraceWithAnExpertOutOfRangeIsRefused) {
   write_trace(folder / "bad.safetensors", trace);
   expect_refusal(run_process(program({"plan", "--trace", folder / "bad.safetensors", "--nodes", "2",
                                       "--devices", "2", "--out", folder / "p.json"})),
-                 "64");
+                 "got expert 64, wanted ids from 0 to 63");
   EXPECT_FALSE(std::filesystem::exists(folder / "p.json"));
 }
 
@@ -250,6 +250,100 @@ TEST_F(CliPlan, ARankLoadsOnlyItsExperts) {
     EXPECT_LE(read, experts * expert + everywhere);
     EXPECT_GE(read, experts * expert);
   }
+}
+
+// 64 prompts x 32 tokens over real MPI: every sampled row's logits are those of one process, bit
+// for bit.
+TEST(CliLossless, AnyNumberOfMpiRanksGivesOneProcesssLogits) {
+  const TempDir folder;
+  const std::string trace = folder / "trace.safetensors";
+  ASSERT_EQ(run_process(
+                program({"profile", "--quiet", "--model", kModel, "--text",
+                         kSource + "/data/text/math.txt", "--max-tokens", "4096", "--out", trace}))
+                .exit_code,
+            0);
+  const auto run = [&](const std::string& out, const Args& more) {
+    Args args{
+        "generate",        "--quiet",
+        "--model",         kModel,
+        "--prompts-from",  kSource + "/data/text/prose.txt," + kSource + "/data/text/code.txt",
+        "--num-prompts",   "64",
+        "--prompt-tokens", "48",
+        "--max-tokens",    "32",
+        "--ignore-eos",    "--logit-hashes",
+        "--out",           folder / out};
+    args.insert(args.end(), more.begin(), more.end());
+    return program(args);
+  };
+  const ProcessResult one = run_process(run("one.jsonl", {}));
+  ASSERT_EQ(one.exit_code, 0) << one.err;
+  const std::string want = read_file(folder / "one.jsonl");
+  for (const std::string topology : {"2x1", "2,1", "2x2"}) {
+    const std::string plan = folder / (topology + ".json");
+    ASSERT_EQ(
+        run_process(program({"plan", "--trace", trace, "--topology", topology, "--out", plan}))
+            .exit_code,
+        0);
+    const int ranks = Topology::parse(topology).devices();
+    const ProcessResult many = run_process(
+        under_mpirun(ranks, run("many.jsonl", {"--plan", plan, "--topology", topology})));
+    ASSERT_EQ(many.exit_code, 0) << many.err;
+    EXPECT_EQ(read_file(folder / "many.jsonl"), want) << topology;
+  }
+}
+
+TEST(CliLossless, RanksWithOtherWeightsAreRefused) {
+  const TempDir folder;
+  const auto other = copy_of_tiny(folder);
+  Json config = read_json(other / "config.json");
+  config["rope_theta"] = 1234.0;
+  write_file(other / "config.json", config.dump());
+  const std::string script =
+      "model=$0; [ \"$OMPI_COMM_WORLD_RANK\" = 1 ] && model=" + other.string() + "; exec " +
+      kProgram + " generate --quiet --model $model --prompt a --max-tokens 2";
+  const ProcessResult result = run_process(under_mpirun(2, {"bash", "-c", script, kTiny}));
+  EXPECT_EQ(result.exit_code, 2) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("this rank and rank 0 differ"));
+}
+
+TEST(Cli, TextShorterThanAWindowHasNoPerplexity) {
+  const TempDir folder;
+  write_file(folder / "short.txt", std::string_view("The table"));
+  expect_refusal(
+      run_process(program({"eval", "--quiet", "--model", kModel, "--text", folder / "short.txt"})),
+      "at least one window of 256");
+}
+
+TEST(Cli, StandardOutputThatCannotBeWrittenIsAnError) {
+  const ProcessResult result =
+      run_process({"bash", "-c", "exec \"$@\" >/dev/full", "bash", kProgram, "generate", "--quiet",
+                   "--model", kTiny, "--prompt", "a", "--max-tokens", "2"});
+  expect_refusal(result, "standard output");
+}
+
+TEST(Cli, ValuesThatMeanNothingAreRefused) {
+  const TempDir folder;
+  const std::string out = folder / "x";
+  EXPECT_EQ(run_process(program({"profile", "--model", kModel, "--text", kTiny, "--max-tokens",
+                                 "-3", "--out", out}))
+                .exit_code,
+            2);
+  EXPECT_EQ(run_process(program({"plan", "--trace", out, "--topology", "2x2", "--holdout", "-4",
+                                 "--out", out}))
+                .exit_code,
+            2);
+  expect_refusal(run_process(generation(kTiny, {"--out", out, "--stats", out})), "for two of them");
+  expect_refusal(run_process(program({"report"})), "neither a run nor a plan");
+}
+
+TEST(Cli, MissingShard) {
+  const TempDir folder;
+  const auto model = copy_of_tiny(folder);
+  std::filesystem::remove(model / "model.safetensors");
+  write_file(model / "model.safetensors.index.json",
+             std::string_view(
+                 R"({"weight_map": {"lm_head.weight": "model-00001-of-00002.safetensors"}})"));
+  expect_refusal(run_process(generation(model)), "model-00001-of-00002.safetensors");
 }
 
 // The job must end by itself within 10 s of the death, name the rank and fail.

@@ -131,7 +131,7 @@ TEST_P(Golden, RouterChoicesAgreeWhereverTheGapAllows) {
   }
   printf("%s: %d choices compared, %d near ties left out, widest gap of another choice %.2g\n",
          c.name, compared, near_ties, widest);
-  EXPECT_GT(compared, near_ties);
+  EXPECT_GT(compared, near_ties * 3);
 }
 
 TEST_P(Golden, GreedyContinuationsAgreeWhereverTheMarginAllows) {
@@ -154,6 +154,7 @@ TEST_P(Golden, GreedyContinuationsAgreeWhereverTheMarginAllows) {
   const auto ids = want.as<std::int64_t>();
   const auto margin = golden.tensor("greedy_margin").as<float>();
   int identical = 0;
+  double widest = 0;  // margin of the step at which a text first differed
   for (std::size_t s = 0; s < completions.size(); ++s) {
     const std::size_t begin = s * static_cast<std::size_t>(steps);
     std::size_t i = 0;
@@ -162,15 +163,19 @@ TEST_P(Golden, GreedyContinuationsAgreeWhereverTheMarginAllows) {
       ++identical;
       continue;
     }
-    // After a first difference the texts differ for good; that first one must be a near tie of two
-    // logits, each off by at most `largest`.
-    EXPECT_LE(static_cast<double>(margin[begin + i]), 2 * c.largest)
-        << c.name << " prompt " << s << " step " << i;
+    // After a first difference the texts differ for good; that first one must be a near tie: ten
+    // times the root mean square error of a logit, which two logits' difference reaches by chance
+    // seldom.
+    const auto tie = static_cast<double>(margin[begin + i]);
+    widest = std::max(widest, tie);
+    EXPECT_LE(tie, 10 * c.rms / 2) << c.name << " prompt " << s << " step " << i;
   }
-  printf("%s: %d of %zu continuations identical\n", c.name, identical, completions.size());
-  if (c.reference) {
-    EXPECT_EQ(identical, static_cast<int>(completions.size()));
-  }
+  printf("%s: %d of %zu continuations identical, widest margin of a first difference %.2g\n",
+         c.name, identical, completions.size(), widest);
+  // The goldens have 39 steps with a margin under 0.02; three texts took another turn at one when
+  // this was written.
+  EXPECT_GE(identical, c.reference ? static_cast<int>(completions.size())
+                                   : static_cast<int>(completions.size()) * 7 / 8);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -178,11 +183,11 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Case{"demo_reference", "models/gracemoe-demo",
                          "tests/data/demo_golden.safetensors", true, 2e-3, 2e-4, 1e-5},
                     Case{"demo_cpu", "models/gracemoe-demo", "tests/data/demo_golden.safetensors",
-                         false, 0.25, 0.02, 1e-3},
+                         false, 0.25, 0.02, 6e-4},
                     Case{"tiny_reference", "tests/data/olmoe_tiny",
                          "tests/data/olmoe_tiny_golden.safetensors", true, 2e-3, 2e-4, 1e-5},
                     Case{"tiny_cpu", "tests/data/olmoe_tiny",
-                         "tests/data/olmoe_tiny_golden.safetensors", false, 0.6, 0.08, 1e-3}),
+                         "tests/data/olmoe_tiny_golden.safetensors", false, 0.6, 0.08, 6e-4}),
     [](const auto& param_info) { return std::string(param_info.param.name); });
 
 }  // namespace
