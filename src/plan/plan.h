@@ -6,11 +6,16 @@
 // File: JSON that a person can read and diff, one line an expert:
 //   {"format": "gracemoe-plan", "version": 1, "preset": "grace", "settings": ..., "model": ...,
 //    "fingerprint": ..., "num_experts": 64, "top_k": 8, "topology": "2x2",
+//    "time_basis": ..., "memory_curve": [{"extra_memory": 0.25, "nodes_visited": ..., ...}, ...],
 //    "layers": [{"layer": 0, "ratio": ..., "skew": ..., "replicas": ..., "nodes_visited": ...,
+//                "predicted_time_s": {"cross_node": ..., "intra_node": ..., "compute": ...},
+//                "ratio_curve": [{"ratio": 0.05, "deviation": ..., "utilisation": ...}, ...],
 //                "predicted_load": [...],
 //                "experts": [{"expert": 0, "devices": [3]},
 //                            {"expert": 1, "devices": [0, 2], "weights": [0.6, 0.4]}, ...]}, ...]}
-// The first device holds the primary; "weights" may be left out where there is one device only.
+// The first device holds the primary; "weights" may be left out where there is one device only;
+// what only explains ("time_basis", "memory_curve", "predicted_time_s", "ratio_curve") where it is
+// unknown.
 #pragma once
 #include <filesystem>
 #include <string>
@@ -26,6 +31,32 @@ struct Instance {
   friend bool operator==(const Instance&, const Instance&) = default;
 };
 
+// One candidate ratio r of controlled non-uniform grouping and what its groups are worth.
+struct RatioPoint {
+  double ratio = 0;
+  double deviation = 0;  // S(r): root mean square distance of the sizes from their mean, in experts
+  double utilisation = 0;  // U(r): share of the affinity that is inside groups, in [0, 1]
+  friend bool operator==(const RatioPoint&, const RatioPoint&) = default;
+};
+
+// What a budget of copies buys: means over layers, of the best plan found within it.
+struct MemoryPoint {
+  double extra_memory = 0;  // copies / experts, all layers together
+  double nodes_visited = 0;
+  double load_max_over_mean = 0;
+  double layer_time_s = 0;  // predicted; 0: unknown
+  friend bool operator==(const MemoryPoint&, const MemoryPoint&) = default;
+};
+
+// Predicted seconds of one MoE layer in one step, by the cost model; all 0: unknown.
+struct LayerTime {
+  double cross_node_s = 0;  // dispatch and combine between nodes
+  double intra_node_s = 0;  // between the devices of a node
+  double compute_s = 0;     // the experts, on the device that takes longest
+  double total_s() const { return cross_node_s + intra_node_s + compute_s; }
+  friend bool operator==(const LayerTime&, const LayerTime&) = default;
+};
+
 struct LayerPlan {
   std::vector<std::vector<Instance>> experts;  // [num_experts][instances], primary first
 
@@ -36,6 +67,8 @@ struct LayerPlan {
   // [devices] share of the layer's (token, expert) computations; sums to 1; may be empty
   std::vector<double> predicted_load;
   double nodes_visited = 0;  // expected other nodes visited per token; 0 if unknown
+  LayerTime predicted_time;
+  std::vector<RatioPoint> ratio_curve;  // what the knee was chosen from; empty: no choice was made
   friend bool operator==(const LayerPlan&, const LayerPlan&) = default;
 };
 
@@ -47,7 +80,9 @@ struct Plan {
   int num_experts = 0;
   int top_k = 0;
   Topology topology;
-  std::vector<LayerPlan> layers;  // MoE layers only
+  std::string time_basis;  // what predicted_time assumes: tokens, row bytes, links, speeds
+  std::vector<MemoryPoint> memory_curve;  // rising extra_memory; empty: not computed
+  std::vector<LayerPlan> layers;          // MoE layers only
 
   // Instances on a device in a layer, ascending expert ids.
   std::vector<int> experts_on(int layer, int device) const;

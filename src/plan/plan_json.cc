@@ -46,12 +46,43 @@ void write_expert(std::ostream& out, std::size_t expert, const std::vector<Insta
   out << "}";
 }
 
+std::string object_text(std::initializer_list<std::pair<const char*, double>> fields) {
+  std::string out = "{";
+  for (const auto& [key, value] : fields)
+    out += (out.size() > 1 ? ", " : "") + quoted(key) + ": " + number_text(value);
+  return out + "}";
+}
+
+std::string ratio_point_text(const RatioPoint& p) {
+  return object_text(
+      {{"ratio", p.ratio}, {"deviation", p.deviation}, {"utilisation", p.utilisation}});
+}
+
+std::string memory_point_text(const MemoryPoint& p) {
+  return object_text({{"extra_memory", p.extra_memory},
+                      {"nodes_visited", p.nodes_visited},
+                      {"load_max_over_mean", p.load_max_over_mean},
+                      {"layer_time_s", p.layer_time_s}});
+}
+
+void write_explanation(std::ostream& out, const LayerPlan& layer) {
+  const LayerTime& time = layer.predicted_time;
+  if (time != LayerTime{})
+    out << ",\n      \"predicted_time_s\": "
+        << object_text({{"cross_node", time.cross_node_s},
+                        {"intra_node", time.intra_node_s},
+                        {"compute", time.compute_s}});
+  if (!layer.ratio_curve.empty())
+    out << ",\n      \"ratio_curve\": " << list_text(layer.ratio_curve, ratio_point_text);
+}
+
 void write_layer(std::ostream& out, std::size_t index, const LayerPlan& layer) {
   out << "    {\n      \"layer\": " << index << ",\n      \"ratio\": " << number_text(layer.ratio)
       << ",\n      \"skew\": " << number_text(layer.skew)
       << ",\n      \"replicas\": " << layer.replicas
-      << ",\n      \"nodes_visited\": " << number_text(layer.nodes_visited)
-      << ",\n      \"predicted_load\": " << list_text(layer.predicted_load, number_text)
+      << ",\n      \"nodes_visited\": " << number_text(layer.nodes_visited);
+  write_explanation(out, layer);
+  out << ",\n      \"predicted_load\": " << list_text(layer.predicted_load, number_text)
       << ",\n      \"experts\": [\n";
   for (std::size_t e = 0; e < layer.experts.size(); ++e) {
     if (e != 0) out << ",\n";
@@ -66,7 +97,11 @@ void write_plan_text(std::ostream& out, const Plan& plan) {
       << ",\n  \"settings\": " << quoted(plan.settings) << ",\n  \"model\": " << quoted(plan.model)
       << ",\n  \"fingerprint\": " << quoted(plan.fingerprint)
       << ",\n  \"num_experts\": " << plan.num_experts << ",\n  \"top_k\": " << plan.top_k
-      << ",\n  \"topology\": " << quoted(plan.topology.to_string()) << ",\n  \"layers\": [\n";
+      << ",\n  \"topology\": " << quoted(plan.topology.to_string());
+  if (!plan.time_basis.empty()) out << ",\n  \"time_basis\": " << quoted(plan.time_basis);
+  if (!plan.memory_curve.empty())
+    out << ",\n  \"memory_curve\": " << list_text(plan.memory_curve, memory_point_text);
+  out << ",\n  \"layers\": [\n";
   for (std::size_t l = 0; l < plan.layers.size(); ++l) {
     if (l != 0) out << ",\n";
     write_layer(out, l, plan.layers[l]);
@@ -117,6 +152,35 @@ std::vector<Instance> read_expert(const Json& json, std::size_t expert, const st
   return instances;
 }
 
+LayerTime read_time(const JsonObject& layer) {
+  if (!layer.has("predicted_time_s")) return {};
+  const JsonObject time = layer.object("predicted_time_s");
+  return {time.number_or("cross_node", 0), time.number_or("intra_node", 0),
+          time.number_or("compute", 0)};
+}
+
+std::vector<RatioPoint> read_ratio_curve(const JsonObject& layer) {
+  std::vector<RatioPoint> curve;
+  if (!layer.has("ratio_curve")) return curve;
+  for (const Json& item : layer.array("ratio_curve")) {
+    const JsonObject point(item, layer.name() + ": ratio_curve");
+    curve.push_back({point.number_or("ratio", 0), point.number_or("deviation", 0),
+                     point.number_or("utilisation", 0)});
+  }
+  return curve;
+}
+
+std::vector<MemoryPoint> read_memory_curve(const JsonObject& plan) {
+  std::vector<MemoryPoint> curve;
+  if (!plan.has("memory_curve")) return curve;
+  for (const Json& item : plan.array("memory_curve")) {
+    const JsonObject point(item, plan.name() + ": memory_curve");
+    curve.push_back({point.number_or("extra_memory", 0), point.number_or("nodes_visited", 0),
+                     point.number_or("load_max_over_mean", 0), point.number_or("layer_time_s", 0)});
+  }
+  return curve;
+}
+
 LayerPlan read_layer(const Json& json, std::size_t index, int devices, const std::string& name) {
   const std::string what = name + ": layer " + std::to_string(index);
   const JsonObject object(json, what);
@@ -128,6 +192,8 @@ LayerPlan read_layer(const Json& json, std::size_t index, int devices, const std
   layer.skew = object.number_or("skew", 0);
   layer.replicas = static_cast<int>(object.integer_or("replicas", 0, 0, devices));
   layer.nodes_visited = object.number_or("nodes_visited", 0);
+  layer.predicted_time = read_time(object);
+  layer.ratio_curve = read_ratio_curve(object);
   if (object.has("predicted_load")) layer.predicted_load = read_numbers(object, "predicted_load");
   const Json& experts = object.array("experts");
   for (std::size_t e = 0; e < experts.size(); ++e)
@@ -170,6 +236,8 @@ Plan parse_plan(const std::string& text, const std::string& name) {
   plan.num_experts = static_cast<int>(object.integer("num_experts", 1, kMaxExperts));
   plan.top_k = static_cast<int>(object.integer("top_k", 1, std::min(plan.num_experts, kMaxTopK)));
   plan.topology = read_topology(object);
+  plan.time_basis = object.text_or("time_basis", "");
+  plan.memory_curve = read_memory_curve(object);
   const Json& layers = object.array("layers");
   for (std::size_t l = 0; l < layers.size(); ++l)
     plan.layers.push_back(read_layer(layers[l], l, plan.topology.devices(), name));

@@ -3,14 +3,9 @@
 #include <cstddef>
 #include <span>
 
-namespace gracemoe {
+#include "plan/plan.h"
 
-// One candidate ratio and what its groups are worth.
-struct RatioPoint {
-  double ratio = 0;
-  double deviation = 0;  // S(r): root mean square distance of the sizes from their mean, in experts
-  double utilisation = 0;  // U(r): share of the affinity that is inside groups, in [0, 1]
-};
+namespace gracemoe {
 
 // The knee of the curve (S, U): both axes scaled to [0, 1], the point farthest above the chord from
 // the least S (the largest U there) to the largest. Where no point is above it: the least S. Ties

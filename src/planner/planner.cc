@@ -45,6 +45,7 @@ LayerPlan plan_layer(const RoutingStatistics& statistics, int layer, const Topol
       affinity, topology, {options.ratio_policy, options.ratio, {options.kmeans_restarts, seed}});
   LayerPlan plan = replicated_layer(groups.devices, load, options.replication);
   plan.ratio = groups.ratio;
+  plan.ratio_curve = std::move(groups.curve);
   return plan;
 }
 

@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/hash.h"
 #include "plan/contiguous.h"
+#include "support/error_of.h"
 #include "support/temp_dir.h"
 
 namespace gracemoe {
@@ -101,6 +102,20 @@ TEST(PlanFile, RoundTrip) {
   const TempDir dir;
   write_plan(dir / "p.json", small_plan());
   EXPECT_EQ(read_plan(dir / "p.json"), small_plan());
+}
+
+TEST(PlanFile, CarriesWhatExplainsThePlan) {
+  Plan plan = small_plan();
+  plan.time_basis = "4096 tokens a device";
+  plan.memory_curve = {{0, 0.9, 1.1, 0.002}, {0.25, 0.5, 1.05, 0.001}};
+  plan.layers[1].predicted_time = {0.1, 0.02, 1.0 / 3};
+  plan.layers[1].ratio_curve = {{0, 0.5, 0.25}, {0.05, 0.75, 0.3}};
+  EXPECT_EQ(parse_plan(plan_text(plan), "p"), plan);
+  std::string text = plan_text(plan);
+  text.replace(text.find("\"utilisation\": 0.25"), 19, "\"utilisation\": null");
+  EXPECT_EQ(parse_plan(text, "p").layers[1].ratio_curve[0].utilisation, 0);
+  text.replace(text.find("\"extra_memory\": 0.25"), 20, "\"extra_memory\": \"x\"");
+  EXPECT_THAT(error_of([&] { parse_plan(text, "p.json"); }), HasSubstr("memory_curve"));
 }
 
 TEST(PlanFile, DoublesReadBackExactly) {
