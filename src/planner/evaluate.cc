@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "planner/parallel.h"
+#include "routing/homes.h"
 
 namespace gracemoe {
 namespace {
@@ -15,15 +16,25 @@ struct TokenOrigin {
   std::uint64_t key;
 };
 
+// Lengths of the trace's sequences, in order of appearance.
+std::vector<std::int64_t> sequence_lengths(const RoutingTrace& trace) {
+  std::vector<std::int64_t> lengths;
+  for (std::size_t t = 0; t < trace.sequence.size(); ++t) {
+    if (t == 0 || trace.sequence[t] != trace.sequence[t - 1]) lengths.push_back(0);
+    ++lengths.back();
+  }
+  return lengths;
+}
+
 std::vector<TokenOrigin> origins(const RoutingTrace& trace, int devices) {
+  const std::vector<std::int64_t> lengths = sequence_lengths(trace);
+  const std::vector<int> homes = deal_homes(lengths, devices);
   std::vector<TokenOrigin> out;
   out.reserve(trace.sequence.size());
-  int ordinal = -1;
-  std::uint64_t position = 0;
-  for (std::size_t t = 0; t < trace.sequence.size(); ++t) {
-    if (t == 0 || trace.sequence[t] != trace.sequence[t - 1]) ++ordinal, position = 0;
-    out.push_back(
-        {ordinal % devices, token_key(static_cast<std::uint64_t>(trace.sequence[t]), position++)});
+  for (std::size_t s = 0; s < lengths.size(); ++s) {
+    const auto sequence = static_cast<std::uint64_t>(trace.sequence[out.size()]);
+    for (std::int64_t position = 0; position < lengths[s]; ++position)
+      out.push_back({homes[s], token_key(sequence, static_cast<std::uint64_t>(position))});
   }
   return out;
 }

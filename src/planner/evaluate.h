@@ -1,10 +1,10 @@
 // What a plan costs on a routing trace: the trace is replayed, every token's experts served by the
 // instances that the routing policy picks, and what would cross is counted.
 //
-// Homes: the requests of a run are dealt to the devices round robin, so the s-th sequence of the
-// trace (in order of appearance, from 0) has its home on device s modulo devices. Token keys are
-// those of the run: token_key(sequence number, position in the sequence). A trace of a whole run
-// therefore gives exactly that run's counts.
+// Homes: the sequences of the trace, in order of appearance, are dealt to the devices as a run
+// deals its requests (routing/homes.h). Token keys are those of the run: token_key(sequence number,
+// position in the sequence). A trace of a whole run therefore gives exactly that run's counts
+// (where no request ended before its time).
 #pragma once
 #include <cstdint>
 #include <vector>

@@ -8,8 +8,7 @@
 namespace gracemoe {
 
 struct Request {
-  std::uint64_t id =
-      0;  // 0 .. requests-1, the same on every rank; its home device is id modulo devices
+  std::uint64_t id = 0;     // 0 .. requests-1, the same on every rank
   std::vector<int> prompt;  // token ids, at least one
   int max_new_tokens = 0;   // 0: the prompt is only run through the model
 };

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "routing/homes.h"
 
 namespace gracemoe {
 namespace {
@@ -58,10 +59,15 @@ std::vector<Request> cut_prompts(const std::vector<std::vector<int>>& texts, int
 }
 
 std::vector<Request> requests_of(const std::vector<Request>& all, int rank, int ranks) {
+  std::vector<std::int64_t> tokens;
+  tokens.reserve(all.size());
+  for (const Request& request : all)  // the last token sampled is not run through the model
+    tokens.push_back(static_cast<std::int64_t>(request.prompt.size()) +
+                     std::max(0, request.max_new_tokens - 1));
+  const std::vector<int> homes = deal_homes(tokens, ranks);
   std::vector<Request> mine;
-  for (const Request& request : all)
-    if (request.id % static_cast<std::uint64_t>(ranks) == static_cast<std::uint64_t>(rank))
-      mine.push_back(request);
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if (homes[i] == rank) mine.push_back(all[i]);
   return mine;
 }
 

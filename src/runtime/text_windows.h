@@ -31,7 +31,8 @@ struct Perplexity {
 Perplexity measure_perplexity(Deployment& deployment, const std::vector<int>& tokens, int window,
                               const RunOptions& options);
 
-// The requests whose home is `rank`.
+// The requests whose home is `rank` (routing/homes.h). A request counts with the tokens it runs
+// through the model if nothing stops it early.
 std::vector<Request> requests_of(const std::vector<Request>& all, int rank, int ranks);
 
 }  // namespace gracemoe

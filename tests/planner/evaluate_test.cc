@@ -71,12 +71,17 @@ RoutingMetrics slow_layer(const Plan& plan, const RoutingTrace& trace, RoutingPo
   m.load.resize(static_cast<std::size_t>(topology.devices()));
   m.node_groups.resize(static_cast<std::size_t>(plan.top_k) + 1);
   m.device_groups.resize(m.node_groups.size());
-  std::map<std::int32_t, int> ordinal;
+  std::map<std::int32_t, int> home_of;
+  std::vector<std::int64_t> dealt(static_cast<std::size_t>(topology.devices()));
   std::map<std::int32_t, std::uint64_t> position;
   for (std::int64_t t = 0; t < trace.tokens(); ++t) {
     const std::int32_t sequence = trace.sequence[static_cast<std::size_t>(t)];
-    const int home = ordinal.emplace(sequence, static_cast<int>(ordinal.size())).first->second %
-                     topology.devices();
+    if (home_of.count(sequence) == 0) {
+      const auto least = std::min_element(dealt.begin(), dealt.end());
+      home_of[sequence] = static_cast<int>(least - dealt.begin());
+      *least += std::count(trace.sequence.begin(), trace.sequence.end(), sequence);
+    }
+    const int home = home_of[sequence];
     const auto key = token_key(static_cast<std::uint64_t>(sequence), position[sequence]++);
     std::map<int, std::map<int, int>> on;  // node -> device -> experts
     for (const auto expert : trace.chosen(t, layer)) {
