@@ -1,0 +1,39 @@
+// From experts on nodes to experts on devices: inside each node, as few other devices visited as
+// possible with the work balanced; then copies for what no placement can balance.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "plan/plan.h"
+#include "planner/search_cluster.h"
+#include "planner/visit_search.h"
+
+namespace gracemoe {
+
+// [experts][instances] places, main place first.
+using PlaceLists = std::vector<std::vector<int>>;
+
+// How topology-aware routing tells the main instance on another node from the others: by weight.
+// Rare enough that a token in a million goes elsewhere.
+constexpr double kSideWeight = 1e-6;
+
+// One device a (expert, place), as `nodes` lists them: longest work first, each to the device of
+// the node that has done least for its speed. A quick start, and an estimate of what balance can be
+// had.
+LayerPlan pack_devices(const PlaceLists& nodes, const VisitState& state,
+                       const SearchCluster& cluster);
+
+// pack_devices improved by annealing in every node. `state` is that of `nodes`.
+LayerPlan search_devices(const VisitState& state, const SearchCluster& cluster,
+                         const SearchGoal& goal, const Annealing& how, std::uint64_t seed);
+
+// max / mean over devices of the layer's expected work; 1 where nothing is loaded.
+double device_imbalance(const LayerPlan& layer, const TokenBits& tokens, int top_k,
+                        const SearchCluster& cluster, double step_tokens);
+
+// Adds at most `copies` instances, each where it relieves the busiest device most, while that is
+// above the bound. Returns how many were added.
+int relieve(LayerPlan& layer, const TokenBits& tokens, int top_k, const SearchCluster& cluster,
+            const SearchGoal& goal, int copies);
+
+}  // namespace gracemoe

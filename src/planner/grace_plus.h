@@ -1,0 +1,53 @@
+// grace+: placement and copies by direct search on the routing trace. What it minimises is what
+// crosses the slow links - other nodes visited per token, weighted by what a visit costs - plus the
+// cost of imbalance, with the busiest device's work bounded and the copies within a budget.
+//
+// Every layer is searched at a ladder of numbers of copies; copies then go to the layers where they
+// help most, the layers are refined, and the experts of each node are spread over its devices.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "plan/plan.h"
+#include "planner/search_cluster.h"
+#include "trace/routing_trace.h"
+
+namespace gracemoe {
+
+struct GracePlusOptions {
+  double memory_budget = 1.25;  // expert instances per expert, over all layers and devices; >= 1
+  double balance_bound = 1.10;  // max / mean of the devices' work, mean over layers, on new text
+  double imbalance_cost = 0.1;  // visits per token that a unit of max / mean is worth
+  double step_tokens = 0;       // > 0: balance the experts that a step of so many tokens uses
+  bool same_slots = false;      // the same number of instances on every device of every layer
+  double effort = 1;            // search steps, relative to the default
+  std::uint64_t seed = 0;
+  int threads = 0;  // 0: one a hardware thread; no influence on the result
+  bool quiet = true;  // no progress bar
+  // No new search is begun after this; the result then depends on the machine.
+  std::optional<std::chrono::steady_clock::time_point> deadline;
+};
+
+// What a copied expert costs when the plan should grow out of an old one.
+struct MoveCost {
+  const Plan* from = nullptr;  // of the same shape and devices
+  double per_instance = 0;     // visits per token, for an instance where the old plan has none
+};
+
+struct GracePlusResult {
+  std::vector<LayerPlan> layers;          // with predicted_load and nodes_visited (as on `trace`)
+  std::vector<MemoryPoint> memory_curve;  // without times
+  double drift = 0;  // how much max / mean is expected to rise on new text; the search kept the
+                     // bound that much lower
+};
+
+// `start`: a plan to begin with as well as others (grace's), of the same shape and topology. With
+// `moves.from`, that is where every layer begins, and devices keep their names.
+// Deterministic for the seed (without a deadline). An empty trace gives experts in order.
+GracePlusResult grace_plus(const RoutingTrace& trace, const SearchCluster& cluster,
+                           const Plan& start, const GracePlusOptions& options,
+                           const MoveCost& moves = {});
+
+}  // namespace gracemoe
