@@ -73,6 +73,13 @@ class LayerReplay {
     metrics_.load.resize(static_cast<std::size_t>(topology_.devices()));
     metrics_.node_groups.resize(static_cast<std::size_t>(plan.top_k) + 1);
     metrics_.device_groups.resize(metrics_.node_groups.size());
+    metrics_.intra_groups.resize(metrics_.node_groups.size());
+    metrics_.node_sent.resize(nodes());
+    metrics_.node_received.resize(nodes());
+    if (topology_.nodes() <= kMaxPairNodes) metrics_.node_pair_rows.resize(nodes() * nodes());
+    metrics_.intra_sent.resize(metrics_.load.size());
+    metrics_.intra_received.resize(metrics_.load.size());
+    number_instances(plan.layers[static_cast<std::size_t>(layer)]);
   }
 
   void add(const TokenOrigin& token, std::span<const std::uint16_t> experts) {
@@ -83,6 +90,7 @@ class LayerReplay {
       const int device = selector_.device_for(layer_, expert, token.home, token.key);
       const int node = topology_.node_of(device);
       ++metrics_.load[static_cast<std::size_t>(device)];
+      count_instance(expert, device);
       on_device_.add(device);
       on_node_.add(node);
       if (node != home_node)
@@ -106,12 +114,20 @@ class LayerReplay {
         ++metrics_.cross_node_rows.flat_per_device;
         ++metrics_.device_groups[on_device_.count(device)];
         // The row arrives at home's peer and is handed on from there.
-        if (device != topology_.peer_on(home, node)) ++metrics_.intra_node_rows.hierarchical;
+        hand_on(topology_.peer_on(home, node), device);
       } else if (device != home) {
         ++metrics_.intra_node_rows.flat_per_device;
-        ++metrics_.intra_node_rows.hierarchical;
+        hand_on(home, device);
       }
     }
+  }
+
+  void hand_on(int from, int device) {
+    if (from == device) return;
+    ++metrics_.intra_node_rows.hierarchical;
+    ++metrics_.intra_sent[static_cast<std::size_t>(from)];
+    ++metrics_.intra_received[static_cast<std::size_t>(device)];
+    ++metrics_.intra_groups[on_device_.count(device)];
   }
 
   void count_nodes(int home_node) {
@@ -121,10 +137,41 @@ class LayerReplay {
       crossed = true;
       ++metrics_.cross_node_rows.hierarchical;
       ++metrics_.node_groups[on_node_.count(node)];
+      const auto from = static_cast<std::size_t>(home_node), to = static_cast<std::size_t>(node);
+      ++metrics_.node_sent[from];
+      ++metrics_.node_received[to];
+      if (!metrics_.node_pair_rows.empty()) ++metrics_.node_pair_rows[from * nodes() + to];
     }
     crossing_tokens_ += crossed ? 1 : 0;
   }
 
+  std::size_t nodes() const { return static_cast<std::size_t>(topology_.nodes()); }
+
+  // Gives each instance its place in instance_load.
+  void number_instances(const LayerPlan& plan) {
+    metrics_.instance_load.resize(metrics_.load.size());
+    for (const auto& instances : plan.experts) {
+      first_instance_.push_back(instance_.size());
+      for (const Instance& instance : instances) {
+        auto& loads = metrics_.instance_load[static_cast<std::size_t>(instance.device)];
+        instance_.push_back({instance.device, loads.size()});
+        loads.push_back(0);
+      }
+    }
+  }
+
+  void count_instance(std::size_t expert, int device) {
+    std::size_t i = first_instance_[expert];
+    while (instance_[i].device != device) ++i;
+    ++metrics_.instance_load[static_cast<std::size_t>(device)][instance_[i].place];
+  }
+
+  struct NumberedInstance {
+    int device;
+    std::size_t place;  // among those of the device
+  };
+  std::vector<NumberedInstance> instance_;   // of expert 0, of expert 1, ...
+  std::vector<std::size_t> first_instance_;  // [experts]
   const Topology& topology_;
   const ReplicaSelector& selector_;
   int layer_;
@@ -183,6 +230,12 @@ RoutingMetrics sum_of(const std::vector<RoutingMetrics>& layers) {
     add(total.load, layer.load);
     add(total.node_groups, layer.node_groups);
     add(total.device_groups, layer.device_groups);
+    add(total.node_pair_rows, layer.node_pair_rows);
+    add(total.node_sent, layer.node_sent);
+    add(total.node_received, layer.node_received);
+    add(total.intra_sent, layer.intra_sent);
+    add(total.intra_received, layer.intra_received);
+    add(total.intra_groups, layer.intra_groups);
     total.load_max_over_mean += layer.load_max_over_mean / static_cast<double>(layers.size());
     total.load_std += layer.load_std / static_cast<double>(layers.size());
   }
