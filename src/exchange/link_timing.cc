@@ -1,0 +1,103 @@
+#include "exchange/link_timing.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace gracemoe {
+namespace {
+
+constexpr Phase kSwap{800, "timing of links"};
+constexpr int kLeastRepeats = 3, kMostRepeats = 200;
+constexpr int kFirstRepeats = 20;  // of the first size, when nothing is known yet
+
+double median(std::vector<double>& values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+double time_size(Transport& transport, int partner, std::span<const std::byte> bytes, int repeats,
+                 const SwapOptions& options) {
+  const OutgoingMessage out{partner, bytes};
+  transport.exchange({&out, 1}, {&partner, 1}, kSwap);  // connects, touches buffers
+  std::vector<double> seconds;
+  for (int i = 0; i < repeats; ++i) {
+    const double start = options.clock();
+    transport.exchange({&out, 1}, {&partner, 1}, kSwap);
+    seconds.push_back(options.clock() - start);
+  }
+  return median(seconds);
+}
+
+// Each rank's figure on every rank, and of two partners' the larger for both: so both know how
+// often to repeat the next size.
+std::vector<double> share(Transport& transport, std::span<const int> partner, double own) {
+  std::vector<double> seconds(partner.size());
+  seconds[static_cast<std::size_t>(transport.rank())] = own;
+  transport.sum(seconds);
+  std::vector<double> longer = seconds;
+  for (std::size_t r = 0; r < partner.size(); ++r)
+    if (partner[r] >= 0)
+      longer[r] = std::max(seconds[r], seconds[static_cast<std::size_t>(partner[r])]);
+  return longer;
+}
+
+void check_partners(std::span<const int> partner, int ranks) {
+  GM_CHECK(partner.size() == static_cast<std::size_t>(ranks), "a partner for each rank");
+  for (int r = 0; r < ranks; ++r) {
+    const int other = partner[static_cast<std::size_t>(r)];
+    GM_CHECK(other == -1 || (other >= 0 && other < ranks && other != r &&
+                             partner[static_cast<std::size_t>(other)] == r),
+             "partners name each other");
+  }
+}
+
+}  // namespace
+
+std::vector<std::vector<double>> time_swaps(Transport& transport, std::span<const int> partner,
+                                            const SwapOptions& options) {
+  check_partners(partner, transport.size());
+  const auto self = static_cast<std::size_t>(transport.rank());
+  std::vector<std::vector<double>> times;
+  int repeats = partner[self] < 0 ? 0 : kFirstRepeats;
+  for (std::size_t i = 0; i < options.sizes.size(); ++i) {
+    transport.barrier();
+    double own = 0;
+    if (repeats > 0) {
+      const Bytes bytes(options.sizes[i], std::byte{0x5a});
+      own = time_size(transport, partner[self], bytes, repeats, options);
+    }
+    times.push_back(share(transport, partner, own));
+    if (repeats > 0 && i + 1 < options.sizes.size()) {
+      const double last = std::max(times.back()[self], 1e-9);
+      const double next =
+          last * static_cast<double>(options.sizes[i + 1]) / static_cast<double>(options.sizes[i]);
+      repeats = static_cast<int>(
+          std::clamp(options.seconds_per_size / last, 1.0 * kLeastRepeats, 1.0 * kMostRepeats));
+      if (next > options.longest_seconds) repeats = 0;
+    }
+    if (options.size_done) options.size_done();
+  }
+  return times;
+}
+
+std::vector<std::vector<int>> round_robin(int count) {
+  std::vector<std::vector<int>> rounds;
+  const int seats = count + count % 2;  // an odd count plays with an empty seat, the last
+  for (int round = 0; count > 1 && round < seats - 1; ++round) {
+    std::vector<int> opponent(static_cast<std::size_t>(count), -1);
+    // The last seat stays, the others turn by one a round.
+    for (int i = 0; i < seats / 2; ++i) {
+      const int a = i == 0 ? seats - 1 : (round + i) % (seats - 1);
+      const int b = (round - i + seats - 1) % (seats - 1);
+      if (a >= count || b >= count) continue;
+      opponent[static_cast<std::size_t>(a)] = b;
+      opponent[static_cast<std::size_t>(b)] = a;
+    }
+    rounds.push_back(std::move(opponent));
+  }
+  return rounds;
+}
+
+}  // namespace gracemoe
