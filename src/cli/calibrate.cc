@@ -1,5 +1,6 @@
 // gracemoe calibrate: measures the links and the devices at hand, for the planner's cost model.
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -26,7 +27,6 @@ struct CalibrateArguments {
 CalibrateOptions calibrate_options(const CalibrateArguments& a) {
   CalibrateOptions options;
   options.seconds = a.seconds;
-  options.clock = wall_seconds;
   const bool shape = a.hidden > 0 && a.expert_width > 0 && a.experts > 0;
   if (a.model.empty() != shape || (!shape && a.hidden + a.expert_width + a.experts > 0))
     fail_usage({"experts to measure", a.model.empty() ? "no full shape" : "a model and a shape",
@@ -44,17 +44,32 @@ CalibrateOptions calibrate_options(const CalibrateArguments& a) {
   return options;
 }
 
+// How many times a rank's computing takes longer where the host's ranks want more cores than there
+// are; 1: they have their own.
+double core_sharing(int ranks_on_host, int threads) {
+  const int cores = std::max(1, static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
+  return std::max(1.0, static_cast<double>(ranks_on_host) * threads / cores);
+}
+
+void set_clocks(CalibrateOptions& options, double sharing, int threads) {
+  options.clock = options.compute_clock = wall_seconds;
+  if (sharing > 1)
+    options.compute_clock = [=] { return process_cpu_seconds() / threads * sharing; };
+}
+
 std::string link_state(const LinkCalibration& link) {
   if (!link.measured) return "default figures: there is no such link here";
   return fmt::format("the line is off by {:.0f}%", 100 * link.error);
 }
 
-std::string measured_text(const Calibration& c, const std::string& backend, int threads) {
+std::string measured_text(const Calibration& c, const std::string& backend, int threads,
+                          double sharing) {
   const MachineInfo machine = this_machine();
   std::string text =
       fmt::format("calibrate on {} ({}), {}, {} thread{} a device", c.cluster.topology.to_string(),
                   machine.cpu.empty() ? "unknown processor" : machine.cpu, backend, threads,
                   threads == 1 ? "" : "s");
+  if (sharing > 1) text += fmt::format("; {:.3g} threads a core, CPU time times this", sharing);
   if (!c.intra_node.measured) text += "; links inside nodes assumed";
   if (!c.inter_node.measured) text += "; links between nodes assumed";
   return text;
@@ -101,6 +116,8 @@ void run_calibrate(const CalibrateArguments& a, CliContext& context) {
     cpu.threads = a.threads > 0 ? a.threads : default_threads(ranks_on_host);
     backend = make_cpu_backend(cpu);
   });
+  const double sharing = core_sharing(ranks_on_host, cpu.threads);
+  set_clocks(options, sharing, cpu.threads);
   Calibration result;
   {
     ProgressBar bar("calibrate", "steps", calibrate_steps(context.topology()),
@@ -109,7 +126,7 @@ void run_calibrate(const CalibrateArguments& a, CliContext& context) {
     options.step_done = [&] { bar.update(++steps); };
     result = calibrate(transport, context.topology(), *backend, options);
   }
-  result.cluster.measured = measured_text(result, backend->name(), cpu.threads);
+  result.cluster.measured = measured_text(result, backend->name(), cpu.threads, sharing);
   together(transport, [&] {
     if (!context.root()) return;
     write_cluster(a.out, result.cluster);

@@ -17,6 +17,9 @@ struct CalibrateOptions {
   int experts = 0;                   // of a layer, over all devices
   double seconds = 12;               // about so long in all, half on links, half on experts
   std::function<double()> clock;     // wall seconds; tests put their own
+  // Seconds of this rank's computing. Wall time where ranks have cores of their own; where they
+  // share them, a step takes its time or that and a neighbour's, and CPU time tells more.
+  std::function<double()> compute_clock;
   std::function<void()> step_done = nullptr;  // calibrate_steps() times; may be empty
 };
 int calibrate_steps(const Topology& topology);

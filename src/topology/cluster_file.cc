@@ -45,7 +45,7 @@ void refuse_other_keys(const Json& json, const std::string& name,
 
 // Both figures are asked for: half a link would mix a measurement with a default.
 LinkSpec read_link(const JsonObject& o) {
-  return {number_between(o, "latency_us", 0, kLongestLatencyUs) * 1e-6,
+  return {number_between(o, "latency_us", 0, kLongestLatencyUs) / 1e6,
           number_between(o, "gbit_per_s", kLeast, kMost) * kBytesPerGbit};
 }
 

@@ -54,7 +54,7 @@ TEST(Cluster, ReadsWhatIsWrittenByHand) {
   EXPECT_EQ(c.devices[2], (DeviceSpec{0.5, 40e9}));
   EXPECT_EQ(c.devices[4].speed, 2);
   EXPECT_EQ(c.node_link(0, 0), kDefaultIntraNode);
-  EXPECT_EQ(c.link(2, 4), (LinkSpec{3 * 1e-6, 300e9 / 8}));
+  EXPECT_EQ(c.link(2, 4), (LinkSpec{3e-6, 300e9 / 8}));
   EXPECT_DOUBLE_EQ(c.node_link(0, 1).bytes_per_s, 1.25e9);
   EXPECT_DOUBLE_EQ(c.node_link(0, 1).latency_s, 50e-6);
   EXPECT_DOUBLE_EQ(c.node_link(0, 2).bytes_per_s, 125e6);
