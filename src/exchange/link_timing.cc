@@ -9,7 +9,7 @@ namespace {
 
 constexpr Phase kSwap{800, "timing of links"};
 constexpr int kLeastRepeats = 3, kMostRepeats = 200;
-constexpr int kFirstRepeats = 20;  // of the first size, when nothing is known yet
+constexpr int kFirstRepeats = 10;  // to learn how long the first size takes
 
 double median(std::vector<double>& values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
@@ -53,6 +53,26 @@ void check_partners(std::span<const int> partner, int ranks) {
   }
 }
 
+// Seconds of every rank's swap of one size; this rank repeats its own so often.
+std::vector<double> time_round(Transport& transport, std::span<const int> partner, std::size_t size,
+                               int repeats, const SwapOptions& options) {
+  transport.barrier();
+  double own = 0;
+  if (repeats > 0) {
+    const Bytes bytes(size, std::byte{0x5a});
+    own = time_size(transport, partner[static_cast<std::size_t>(transport.rank())], bytes, repeats,
+                    options);
+  }
+  return share(transport, partner, own);
+}
+
+int repeats_for(double last, double growth, const SwapOptions& options) {
+  const double expected = last * std::max(1.0, growth);
+  if (growth > 0 && expected > options.longest_seconds) return 0;
+  return static_cast<int>(std::clamp(options.seconds_per_size / std::max(expected, 1e-9),
+                                     1.0 * kLeastRepeats, 1.0 * kMostRepeats));
+}
+
 }  // namespace
 
 std::vector<std::vector<double>> time_swaps(Transport& transport, std::span<const int> partner,
@@ -60,23 +80,19 @@ std::vector<std::vector<double>> time_swaps(Transport& transport, std::span<cons
   check_partners(partner, transport.size());
   const auto self = static_cast<std::size_t>(transport.rank());
   std::vector<std::vector<double>> times;
-  int repeats = partner[self] < 0 ? 0 : kFirstRepeats;
+  if (options.sizes.empty()) return times;
+  const bool plays = partner[self] >= 0;
+  double last =
+      time_round(transport, partner, options.sizes[0], plays ? kFirstRepeats : 0, options)[self];
+  bool open = plays;
   for (std::size_t i = 0; i < options.sizes.size(); ++i) {
-    transport.barrier();
-    double own = 0;
-    if (repeats > 0) {
-      const Bytes bytes(options.sizes[i], std::byte{0x5a});
-      own = time_size(transport, partner[self], bytes, repeats, options);
-    }
-    times.push_back(share(transport, partner, own));
-    if (repeats > 0 && i + 1 < options.sizes.size()) {
-      const double last = std::max(times.back()[self], 1e-9);
-      const double next =
-          last * static_cast<double>(options.sizes[i + 1]) / static_cast<double>(options.sizes[i]);
-      repeats = static_cast<int>(
-          std::clamp(options.seconds_per_size / last, 1.0 * kLeastRepeats, 1.0 * kMostRepeats));
-      if (next > options.longest_seconds) repeats = 0;
-    }
+    const double growth =
+        i == 0 ? 0
+               : static_cast<double>(options.sizes[i]) / static_cast<double>(options.sizes[i - 1]);
+    const int repeats = open ? repeats_for(last, growth, options) : 0;
+    open = repeats > 0;
+    times.push_back(time_round(transport, partner, options.sizes[i], repeats, options));
+    last = times.back()[self];
     if (options.size_done) options.size_done();
   }
   return times;

@@ -21,7 +21,7 @@ struct SwapOptions {
 
 // Collective. partner[r] is whom rank r swaps messages with, -1: nobody; partner[partner[r]] == r.
 // Returns, the same on every rank, [sizes][ranks] the seconds of one swap: median of at least 3
-// repeats, of the two ends the longer; 0: not measured.
+// repeats, of the two ends the longer; 0: not measured. The first size always is.
 std::vector<std::vector<double>> time_swaps(Transport& transport, std::span<const int> partner,
                                             const SwapOptions& options);
 

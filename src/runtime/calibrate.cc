@@ -75,7 +75,10 @@ MeasuredLink fit_link(const std::vector<std::vector<double>>& times,
   }
   GM_CHECK(!bytes.empty(), "no message of a link was timed");
   const Line line = fit_line(bytes, seconds);
-  return {{line.intercept, line.slope > 1 / kFastest ? 1 / line.slope : kFastest}, line.error};
+  // What the smallest message takes beyond its bytes: the line's own intercept tells more of how
+  // middle sizes bend (caches, bursts, protocols) than of latency.
+  const double latency = std::max(0.0, seconds[0] - line.slope * bytes[0]);
+  return {{latency, line.slope > 1 / kFastest ? 1 / line.slope : kFastest}, line.error};
 }
 
 // The class's figures: medians. Returns the links that need their own.
@@ -109,8 +112,7 @@ SwapOptions swap_options(const CalibrateOptions& options, int rounds) {
   swap.clock = options.clock;
   swap.size_done = options.step_done;
   const double round = options.seconds / 2 / std::max(1, rounds);
-  // Growing fourfold, a size may take four times what its repeats were reckoned for.
-  swap.seconds_per_size = round / static_cast<double>(kSizes.size()) / 4;
+  swap.seconds_per_size = round / static_cast<double>(kSizes.size());
   swap.longest_seconds = std::max(0.02, round / 16);
   return swap;
 }

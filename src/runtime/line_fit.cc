@@ -7,25 +7,26 @@
 namespace gracemoe {
 namespace {
 
-double relative_error(const Line& line, std::span<const double> x, std::span<const double> y) {
-  double squares = 0;
+double weighted_error(const Line& line, std::span<const double> x, std::span<const double> y) {
+  double squares = 0, time = 0;
   for (std::size_t i = 0; i < x.size(); ++i) {
-    const double residual = (y[i] - line.intercept - line.slope * x[i]) / y[i];
-    squares += residual * residual;
+    const double residual = y[i] - line.intercept - line.slope * x[i];
+    squares += residual * residual / y[i];
+    time += y[i];
   }
-  return std::sqrt(squares / static_cast<double>(x.size()));
+  return std::sqrt(squares / time);
 }
 
 }  // namespace
 
 Line fit_line(std::span<const double> x, std::span<const double> y) {
   GM_CHECK(!x.empty() && x.size() == y.size(), "fit_line: points");
-  // Of 1 = a (1 / y) + b (x / y), the normal equations.
+  // The normal equations.
   double aa = 0, ab = 0, bb = 0, a1 = 0, b1 = 0;
   for (std::size_t i = 0; i < x.size(); ++i) {
     GM_CHECK(y[i] > 0, "fit_line: times are above 0");
-    const double a = 1 / y[i], b = x[i] / y[i];
-    aa += a * a, ab += a * b, bb += b * b, a1 += a, b1 += b;
+    const double w = 1 / y[i];
+    aa += w, ab += w * x[i], bb += w * x[i] * x[i], a1 += 1, b1 += x[i];
   }
   Line line;
   const double determinant = aa * bb - ab * ab;
@@ -39,7 +40,7 @@ Line fit_line(std::span<const double> x, std::span<const double> y) {
   } else if (!two_unknowns || line.slope < 0) {
     line = {a1 / aa, 0, 0};
   }
-  line.error = relative_error(line, x, y);
+  line.error = weighted_error(line, x, y);
   return line;
 }
 
