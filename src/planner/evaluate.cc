@@ -104,7 +104,13 @@ class LayerReplay {
   }
 
   std::int64_t crossing_tokens() const { return crossing_tokens_; }
-  RoutingMetrics metrics() const { return metrics_; }
+  RoutingMetrics metrics() const {
+    RoutingMetrics m = metrics_;
+    m.instance_load.resize(m.load.size());
+    for (const CountedInstance& instance : instances_)
+      m.instance_load[static_cast<std::size_t>(instance.device)].push_back(instance.uses);
+    return m;
+  }
 
  private:
   void count_devices(int home, int home_node) {
@@ -147,30 +153,24 @@ class LayerReplay {
 
   std::size_t nodes() const { return static_cast<std::size_t>(topology_.nodes()); }
 
-  // Gives each instance its place in instance_load.
   void number_instances(const LayerPlan& plan) {
-    metrics_.instance_load.resize(metrics_.load.size());
     for (const auto& instances : plan.experts) {
-      first_instance_.push_back(instance_.size());
-      for (const Instance& instance : instances) {
-        auto& loads = metrics_.instance_load[static_cast<std::size_t>(instance.device)];
-        instance_.push_back({instance.device, loads.size()});
-        loads.push_back(0);
-      }
+      first_instance_.push_back(instances_.size());
+      for (const Instance& instance : instances) instances_.push_back({instance.device, 0});
     }
   }
 
   void count_instance(std::size_t expert, int device) {
-    std::size_t i = first_instance_[expert];
-    while (instance_[i].device != device) ++i;
-    ++metrics_.instance_load[static_cast<std::size_t>(device)][instance_[i].place];
+    CountedInstance* instance = &instances_[first_instance_[expert]];
+    while (instance->device != device) ++instance;
+    ++instance->uses;
   }
 
-  struct NumberedInstance {
+  struct CountedInstance {
     int device;
-    std::size_t place;  // among those of the device
+    std::int64_t uses;
   };
-  std::vector<NumberedInstance> instance_;   // of expert 0, of expert 1, ...
+  std::vector<CountedInstance> instances_;   // of expert 0, of expert 1, ...
   std::vector<std::size_t> first_instance_;  // [experts]
   const Topology& topology_;
   const ReplicaSelector& selector_;
