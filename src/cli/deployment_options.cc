@@ -56,15 +56,13 @@ void add_deployment_arguments(CLI::App& command, DeploymentArguments& a) {
   command.add_flag("--quiet", a.quiet, "no progress bar, no configuration line");
 }
 
-namespace {
-
-// A rank that its launcher bound to some cores has these for itself; otherwise the host's ranks
-// share.
 int default_threads(int ranks_on_host) {
   const int machine = std::max(1, static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
   const int usable = std::max(1, this_machine().cores);
   return usable < machine ? usable : std::max(1, machine / ranks_on_host);
 }
+
+namespace {
 
 DeploymentOptions deployment_options(const DeploymentArguments& a, bool record_routing,
                                      int ranks_on_host) {

@@ -29,6 +29,10 @@ void refuse_twice(const std::vector<std::string>& outputs);
 std::unique_ptr<Deployment> deploy(const DeploymentArguments& arguments, bool record_routing,
                                    const std::vector<std::string>& outputs, CliContext& context);
 
+// Cores of the host over its ranks; a rank that its launcher bound to some cores has these for
+// itself.
+int default_threads(int ranks_on_host);
+
 RunOptions run_options(const DeploymentArguments& arguments);
 
 // Token ids of each text file; read and encoded on rank 0, the same on every rank. Collective.

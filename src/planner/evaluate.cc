@@ -73,6 +73,13 @@ class LayerReplay {
     metrics_.load.resize(static_cast<std::size_t>(topology_.devices()));
     metrics_.node_groups.resize(static_cast<std::size_t>(plan.top_k) + 1);
     metrics_.device_groups.resize(metrics_.node_groups.size());
+    metrics_.intra_groups.resize(metrics_.node_groups.size());
+    metrics_.node_sent.resize(nodes());
+    metrics_.node_received.resize(nodes());
+    if (topology_.nodes() <= kMaxPairNodes) metrics_.node_pair_rows.resize(nodes() * nodes());
+    metrics_.intra_sent.resize(metrics_.load.size());
+    metrics_.intra_received.resize(metrics_.load.size());
+    number_instances(plan.layers[static_cast<std::size_t>(layer)]);
   }
 
   void add(const TokenOrigin& token, std::span<const std::uint16_t> experts) {
@@ -83,6 +90,7 @@ class LayerReplay {
       const int device = selector_.device_for(layer_, expert, token.home, token.key);
       const int node = topology_.node_of(device);
       ++metrics_.load[static_cast<std::size_t>(device)];
+      count_instance(expert, device);
       on_device_.add(device);
       on_node_.add(node);
       if (node != home_node)
@@ -96,7 +104,13 @@ class LayerReplay {
   }
 
   std::int64_t crossing_tokens() const { return crossing_tokens_; }
-  RoutingMetrics metrics() const { return metrics_; }
+  RoutingMetrics metrics() const {
+    RoutingMetrics m = metrics_;
+    m.instance_load.resize(m.load.size());
+    for (const CountedInstance& instance : instances_)
+      m.instance_load[static_cast<std::size_t>(instance.device)].push_back(instance.uses);
+    return m;
+  }
 
  private:
   void count_devices(int home, int home_node) {
@@ -106,12 +120,20 @@ class LayerReplay {
         ++metrics_.cross_node_rows.flat_per_device;
         ++metrics_.device_groups[on_device_.count(device)];
         // The row arrives at home's peer and is handed on from there.
-        if (device != topology_.peer_on(home, node)) ++metrics_.intra_node_rows.hierarchical;
+        hand_on(topology_.peer_on(home, node), device);
       } else if (device != home) {
         ++metrics_.intra_node_rows.flat_per_device;
-        ++metrics_.intra_node_rows.hierarchical;
+        hand_on(home, device);
       }
     }
+  }
+
+  void hand_on(int from, int device) {
+    if (from == device) return;
+    ++metrics_.intra_node_rows.hierarchical;
+    ++metrics_.intra_sent[static_cast<std::size_t>(from)];
+    ++metrics_.intra_received[static_cast<std::size_t>(device)];
+    ++metrics_.intra_groups[on_device_.count(device)];
   }
 
   void count_nodes(int home_node) {
@@ -121,10 +143,35 @@ class LayerReplay {
       crossed = true;
       ++metrics_.cross_node_rows.hierarchical;
       ++metrics_.node_groups[on_node_.count(node)];
+      const auto from = static_cast<std::size_t>(home_node), to = static_cast<std::size_t>(node);
+      ++metrics_.node_sent[from];
+      ++metrics_.node_received[to];
+      if (!metrics_.node_pair_rows.empty()) ++metrics_.node_pair_rows[from * nodes() + to];
     }
     crossing_tokens_ += crossed ? 1 : 0;
   }
 
+  std::size_t nodes() const { return static_cast<std::size_t>(topology_.nodes()); }
+
+  void number_instances(const LayerPlan& plan) {
+    for (const auto& instances : plan.experts) {
+      first_instance_.push_back(instances_.size());
+      for (const Instance& instance : instances) instances_.push_back({instance.device, 0});
+    }
+  }
+
+  void count_instance(std::size_t expert, int device) {
+    CountedInstance* instance = &instances_[first_instance_[expert]];
+    while (instance->device != device) ++instance;
+    ++instance->uses;
+  }
+
+  struct CountedInstance {
+    int device;
+    std::int64_t uses;
+  };
+  std::vector<CountedInstance> instances_;   // of expert 0, of expert 1, ...
+  std::vector<std::size_t> first_instance_;  // [experts]
   const Topology& topology_;
   const ReplicaSelector& selector_;
   int layer_;
@@ -183,6 +230,12 @@ RoutingMetrics sum_of(const std::vector<RoutingMetrics>& layers) {
     add(total.load, layer.load);
     add(total.node_groups, layer.node_groups);
     add(total.device_groups, layer.device_groups);
+    add(total.node_pair_rows, layer.node_pair_rows);
+    add(total.node_sent, layer.node_sent);
+    add(total.node_received, layer.node_received);
+    add(total.intra_sent, layer.intra_sent);
+    add(total.intra_received, layer.intra_received);
+    add(total.intra_groups, layer.intra_groups);
     total.load_max_over_mean += layer.load_max_over_mean / static_cast<double>(layers.size());
     total.load_std += layer.load_std / static_cast<double>(layers.size());
   }

@@ -46,7 +46,18 @@ struct RoutingMetrics {
   // and of (token, device of another node) pairs. [top_k + 1]
   std::vector<std::int64_t> node_groups;
   std::vector<std::int64_t> device_groups;
+
+  // The hierarchical exchange's rows by their ends, for the cost model (cost_model.h).
+  // [nodes, nodes] from home's node to another; empty above kMaxPairNodes nodes (128 KiB a layer)
+  std::vector<std::int64_t> node_pair_rows;
+  std::vector<std::int64_t> node_sent, node_received;    // [nodes] rows to, from other nodes
+  std::vector<std::int64_t> intra_sent, intra_received;  // [devices] inside the node
+  // [j] (token, device) pairs with j experts that a row reaches inside a node. [top_k + 1]
+  std::vector<std::int64_t> intra_groups;
+  // [devices][experts on it, ascending ids] computations of each instance; empty in the total
+  std::vector<std::vector<std::int64_t>> instance_load;
 };
+constexpr int kMaxPairNodes = 128;
 
 struct PlanMetrics {
   std::vector<RoutingMetrics> layers;  // [MoE layers]

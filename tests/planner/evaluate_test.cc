@@ -60,6 +60,47 @@ TEST(Evaluate, ByHand) {
   EXPECT_EQ(m.intra_node_rows.hierarchical, 3);  // token 0: 0->1; token 1: 2->3; token 2: 3->2
   EXPECT_THAT(m.node_groups, ElementsAre(0, 0, 1, 1));
   EXPECT_THAT(m.device_groups, ElementsAre(0, 1, 2, 0));
+  EXPECT_THAT(m.node_pair_rows, ElementsAre(0, 2, 0, 0));
+  EXPECT_THAT(m.node_sent, ElementsAre(2, 0));
+  EXPECT_THAT(m.node_received, ElementsAre(0, 2));
+  EXPECT_THAT(m.intra_sent, ElementsAre(1, 0, 1, 1));
+  EXPECT_THAT(m.intra_received, ElementsAre(0, 1, 1, 1));
+  EXPECT_THAT(m.intra_groups, ElementsAre(0, 2, 1, 0));
+  EXPECT_THAT(metrics.layers[0].instance_load,
+              ElementsAre(ElementsAre(2, 1), ElementsAre(1), ElementsAre(1), ElementsAre(2, 2)));
+  EXPECT_TRUE(m.instance_load.empty());
+}
+
+// What one row does inside a node, where it does not stay on the device it came to.
+void slow_hand_on(int from, int device, int experts, RoutingMetrics& m) {
+  if (from == device) return;
+  ++m.intra_node_rows.hierarchical;
+  ++m.intra_sent[static_cast<std::size_t>(from)];
+  ++m.intra_received[static_cast<std::size_t>(device)];
+  ++m.intra_groups[static_cast<std::size_t>(experts)];
+}
+
+// Instances are found by asking the plan for the experts of the device.
+void slow_count_instance(const Plan& plan, int layer, int expert, int device, RoutingMetrics& m) {
+  const std::vector<int> held = plan.experts_on(layer, device);
+  auto& loads = m.instance_load[static_cast<std::size_t>(device)];
+  loads.resize(held.size());
+  ++loads[static_cast<std::size_t>(std::find(held.begin(), held.end(), expert) - held.begin())];
+}
+
+// All counters at 0, in their shapes.
+RoutingMetrics empty_metrics(const Plan& plan, int layer) {
+  RoutingMetrics m;
+  const auto devices = static_cast<std::size_t>(plan.topology.devices());
+  const auto nodes = static_cast<std::size_t>(plan.topology.nodes());
+  m.load = m.intra_sent = m.intra_received = std::vector<std::int64_t>(devices);
+  m.node_sent = m.node_received = std::vector<std::int64_t>(nodes);
+  m.node_pair_rows.resize(nodes * nodes);
+  m.node_groups.resize(static_cast<std::size_t>(plan.top_k) + 1);
+  m.device_groups = m.intra_groups = m.node_groups;
+  for (int device = 0; device < plan.topology.devices(); ++device)
+    m.instance_load.emplace_back(plan.experts_on(layer, device).size());
+  return m;
 }
 
 // The same figures from their definitions, with sets and maps.
@@ -67,10 +108,7 @@ RoutingMetrics slow_layer(const Plan& plan, const RoutingTrace& trace, RoutingPo
                           int layer) {
   const auto selector = make_selector(policy, plan);
   const Topology& topology = plan.topology;
-  RoutingMetrics m;
-  m.load.resize(static_cast<std::size_t>(topology.devices()));
-  m.node_groups.resize(static_cast<std::size_t>(plan.top_k) + 1);
-  m.device_groups.resize(m.node_groups.size());
+  RoutingMetrics m = empty_metrics(plan, layer);
   std::map<std::int32_t, int> home_of;
   std::vector<std::int64_t> dealt(static_cast<std::size_t>(topology.devices()));
   std::map<std::int32_t, std::uint64_t> position;
@@ -87,6 +125,7 @@ RoutingMetrics slow_layer(const Plan& plan, const RoutingTrace& trace, RoutingPo
     for (const auto expert : trace.chosen(t, layer)) {
       const int device = selector->device_for(layer, expert, home, key);
       ++on[topology.node_of(device)][device];
+      slow_count_instance(plan, layer, expert, device, m);
       ++m.load[static_cast<std::size_t>(device)];
     }
     const int home_node = topology.node_of(home);
@@ -100,19 +139,22 @@ RoutingMetrics slow_layer(const Plan& plan, const RoutingTrace& trace, RoutingPo
           if (device == home) continue;
           m.intra_node_rows.flat_per_expert += count;
           ++m.intra_node_rows.flat_per_device;
-          ++m.intra_node_rows.hierarchical;
+          slow_hand_on(home, device, count, m);
           m.devices_visited += 1;
         } else {
           m.devices_visited += 1;
           m.cross_node_rows.flat_per_expert += count;
           ++m.cross_node_rows.flat_per_device;
           ++m.device_groups[static_cast<std::size_t>(count)];
-          if (device != topology.peer_on(home, node)) ++m.intra_node_rows.hierarchical;
+          slow_hand_on(topology.peer_on(home, node), device, count, m);
         }
       }
       if (node == home_node) continue;
       ++m.cross_node_rows.hierarchical;
       ++m.node_groups[static_cast<std::size_t>(experts)];
+      ++m.node_sent[static_cast<std::size_t>(home_node)];
+      ++m.node_received[static_cast<std::size_t>(node)];
+      ++m.node_pair_rows[static_cast<std::size_t>(home_node * topology.nodes() + node)];
     }
   }
   return m;
@@ -130,6 +172,13 @@ void expect_same(const RoutingMetrics& fast, const RoutingMetrics& slow) {
   EXPECT_EQ(fast.load, slow.load);
   EXPECT_EQ(fast.node_groups, slow.node_groups);
   EXPECT_EQ(fast.device_groups, slow.device_groups);
+  EXPECT_EQ(fast.node_pair_rows, slow.node_pair_rows);
+  EXPECT_EQ(fast.node_sent, slow.node_sent);
+  EXPECT_EQ(fast.node_received, slow.node_received);
+  EXPECT_EQ(fast.intra_sent, slow.intra_sent);
+  EXPECT_EQ(fast.intra_received, slow.intra_received);
+  EXPECT_EQ(fast.intra_groups, slow.intra_groups);
+  EXPECT_EQ(fast.instance_load, slow.instance_load);
   for (const auto rows : {&RoutingMetrics::cross_node_rows, &RoutingMetrics::intra_node_rows}) {
     EXPECT_EQ((fast.*rows).flat_per_expert, (slow.*rows).flat_per_expert);
     EXPECT_EQ((fast.*rows).flat_per_device, (slow.*rows).flat_per_device);

@@ -1,0 +1,182 @@
+#include "runtime/calibrate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "base/error.h"
+#include "exchange/link_timing.h"
+
+namespace gracemoe {
+namespace {
+
+// From latency alone to a large step's message; times 4 each.
+const std::vector<std::size_t> kSizes{256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304};
+constexpr double kFastest = 1e15;  // bytes a second that stand for "not to be felt"
+
+using Round = std::vector<int>;  // [devices] partner, -1: none
+
+int inter_node_rounds(const Topology& topology) {
+  const int nodes = topology.nodes();
+  return nodes < 2 ? 0 : std::min(kMostRounds, nodes - 1 + nodes % 2);
+}
+
+bool has_neighbours(const Topology& topology) {
+  return topology.devices() > topology.nodes();
+}
+
+Round neighbours(const Topology& topology) {
+  Round partner(static_cast<std::size_t>(topology.devices()), -1);
+  for (int d = 0; d < topology.devices(); ++d) {
+    const int other = topology.local_index(d) % 2 == 0 ? d + 1 : d - 1;
+    if (other < topology.devices() && topology.node_of(other) == topology.node_of(d))
+      partner[static_cast<std::size_t>(d)] = other;
+  }
+  return partner;
+}
+
+// Devices of nodes that meet, as far as both nodes have as many.
+Round peers(const Topology& topology, const std::vector<int>& opponent) {
+  Round partner(static_cast<std::size_t>(topology.devices()), -1);
+  for (int d = 0; d < topology.devices(); ++d) {
+    const int other = opponent[static_cast<std::size_t>(topology.node_of(d))];
+    if (other >= 0 && topology.local_index(d) < topology.devices_on(other))
+      partner[static_cast<std::size_t>(d)] = topology.first_device(other) + topology.local_index(d);
+  }
+  return partner;
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const std::size_t n = values.size();
+  return n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+struct MeasuredLink {
+  LinkSpec link;
+  double error = 0;
+};
+
+// `devices` carry the link's bytes together; the link is done when the last of them is.
+MeasuredLink fit_link(const std::vector<std::vector<double>>& times,
+                      const std::vector<int>& devices) {
+  std::vector<double> bytes, seconds;
+  for (std::size_t i = 0; i < times.size(); ++i) {
+    double longest = 0;
+    bool all = true;
+    for (const int d : devices) {
+      const double t = times[i][static_cast<std::size_t>(d)];
+      longest = std::max(longest, t);
+      all = all && t > 0;
+    }
+    if (!all) continue;
+    bytes.push_back(static_cast<double>(kSizes[i] * devices.size()));
+    seconds.push_back(longest);
+  }
+  GM_CHECK(!bytes.empty(), "no message of a link was timed");
+  const Line line = fit_line(bytes, seconds);
+  // What the smallest message takes beyond its bytes: the line's own intercept tells more of how
+  // middle sizes bend (caches, bursts, protocols) than of latency.
+  const double latency = std::max(0.0, seconds[0] - line.slope * bytes[0]);
+  return {{latency, line.slope > 1 / kFastest ? 1 / line.slope : kFastest}, line.error};
+}
+
+// The class's figures: medians. Returns the links that need their own.
+template <typename Key>
+std::map<Key, LinkSpec> settle(const std::map<Key, MeasuredLink>& links, LinkSpec& typical,
+                               LinkCalibration& note) {
+  std::map<Key, LinkSpec> own;
+  if (links.empty()) return own;
+  std::vector<double> latency, bandwidth;
+  note.measured = true;
+  for (const auto& [key, measured] : links) {
+    latency.push_back(measured.link.latency_s);
+    bandwidth.push_back(measured.link.bytes_per_s);
+    note.error += measured.error / static_cast<double>(links.size());
+  }
+  typical = {median(latency), median(bandwidth)};
+  constexpr double kOtherBandwidth = 1.25, kOtherLatency = 2, kOtherLatencySeconds = 5e-6;
+  for (const auto& [key, measured] : links) {
+    const auto [low, high] = std::minmax(measured.link.latency_s, typical.latency_s);
+    const double ratio = measured.link.bytes_per_s / typical.bytes_per_s;
+    if (std::max(ratio, 1 / ratio) > kOtherBandwidth ||
+        (high > kOtherLatency * low && high - low > kOtherLatencySeconds))
+      own.emplace(key, measured.link);
+  }
+  return own;
+}
+
+SwapOptions swap_options(const CalibrateOptions& options, int rounds) {
+  SwapOptions swap;
+  swap.sizes = kSizes;
+  swap.clock = options.clock;
+  swap.size_done = options.step_done;
+  const double round = options.seconds / 2 / std::max(1, rounds);
+  swap.seconds_per_size = round / static_cast<double>(kSizes.size());
+  swap.longest_seconds = std::max(0.02, round / 16);
+  return swap;
+}
+
+void calibrate_inside_nodes(Transport& transport, const SwapOptions& swap, Calibration& result) {
+  const Topology& topology = result.cluster.topology;
+  const auto times = time_swaps(transport, neighbours(topology), swap);
+  std::map<int, MeasuredLink> links;
+  for (int node = 0; node < topology.nodes(); ++node) {
+    std::vector<double> latency, bandwidth;
+    double error = 0;
+    for (int pair = 0; pair < topology.devices_on(node) / 2; ++pair) {
+      const MeasuredLink one = fit_link(times, {topology.first_device(node) + 2 * pair});
+      latency.push_back(one.link.latency_s);
+      bandwidth.push_back(one.link.bytes_per_s);
+      error = std::max(error, one.error);
+    }
+    if (!latency.empty()) links[node] = {{median(latency), median(bandwidth)}, error};
+  }
+  result.cluster.node_overrides = settle(links, result.cluster.intra_node, result.intra_node);
+}
+
+void calibrate_between_nodes(Transport& transport, const SwapOptions& swap, Calibration& result) {
+  const Topology& topology = result.cluster.topology;
+  std::map<std::pair<int, int>, MeasuredLink> links;
+  const auto rounds = round_robin(topology.nodes());
+  for (int r = 0; r < inter_node_rounds(topology); ++r) {
+    const std::vector<int>& opponent = rounds[static_cast<std::size_t>(r)];
+    const auto times = time_swaps(transport, peers(topology, opponent), swap);
+    for (int node = 0; node < topology.nodes(); ++node) {
+      const int other = opponent[static_cast<std::size_t>(node)];
+      if (other < node) continue;  // -1, or told from the other side
+      std::vector<int> devices;
+      for (int g = 0; g < std::min(topology.devices_on(node), topology.devices_on(other)); ++g)
+        devices.push_back(topology.first_device(node) + g);
+      links[{node, other}] = fit_link(times, devices);
+    }
+  }
+  result.cluster.pair_overrides = settle(links, result.cluster.inter_node, result.inter_node);
+}
+
+}  // namespace
+
+int calibrate_steps(const Topology& topology) {
+  const int rounds = inter_node_rounds(topology) + (has_neighbours(topology) ? 1 : 0);
+  return rounds * static_cast<int>(kSizes.size()) + static_cast<int>(kExpertRows.size());
+}
+
+void calibrate_links(Transport& transport, const CalibrateOptions& options, Calibration& result) {
+  const Topology& topology = result.cluster.topology;
+  GM_CHECK(transport.size() == topology.devices(), "calibrate: one rank a device");
+  const int rounds = inter_node_rounds(topology) + (has_neighbours(topology) ? 1 : 0);
+  const SwapOptions swap = swap_options(options, rounds);
+  if (has_neighbours(topology)) calibrate_inside_nodes(transport, swap, result);
+  if (topology.nodes() > 1) calibrate_between_nodes(transport, swap, result);
+}
+
+Calibration calibrate(Transport& transport, const Topology& topology, const Backend& backend,
+                      const CalibrateOptions& options) {
+  Calibration result;
+  result.cluster = Cluster::uniform(topology);
+  calibrate_experts(transport, backend, options, result);
+  calibrate_links(transport, options, result);
+  return result;
+}
+
+}  // namespace gracemoe
