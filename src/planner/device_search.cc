@@ -12,60 +12,59 @@ namespace {
 
 // A unit of max / mean is worth as much as one device visited by every token: links inside a node
 // are fast, so that balance comes first and visits decide between balanced placements.
-constexpr double kDeviceImbalanceCost = 1;
+constexpr double kDeviceImbalanceCost = 10;
 
 double work_of(double flow, int top_k, double step_tokens) {
   return step_tokens > 0 ? -std::expm1(-flow * step_tokens * top_k) : flow;
 }
 
-// [devices] work over capacity, from every expert's part.
-struct DeviceWork {
-  std::vector<double> work;
-  std::span<const double> capacity;
-  bool relative;  // to the mean of what is there, else to 1
+// Each device's work, and what it means for the capacities.
+class DeviceWork {
+ public:
+  DeviceWork(const TokenBits& tokens, int top_k, const SearchCluster& cluster, double step_tokens)
+      : tokens_(tokens),
+        top_k_(top_k),
+        cluster_(cluster),
+        step_tokens_(step_tokens),
+        work_(cluster.capacity.size()) {}
 
-  double ratio(std::size_t d) const { return work[d] / capacity[d]; }
+  void add(int expert, const std::vector<Instance>& instances, double sign) {
+    const std::vector<double> parts = serving_shares(instances, cluster_.topology);
+    const double share = tokens_.share(0, expert);
+    for (std::size_t d = 0; d < parts.size(); ++d)
+      work_[d] += sign * work_of(parts[d] * share, top_k_, step_tokens_);
+  }
+  void add(const LayerPlan& layer) {
+    for (std::size_t e = 0; e < layer.experts.size(); ++e)
+      add(static_cast<int>(e), layer.experts[e], 1);
+  }
+
+  double ratio(std::size_t d) const { return work_[d] / cluster_.capacity[d]; }
   std::size_t busiest() const {
     std::size_t most = 0;
-    for (std::size_t d = 1; d < work.size(); ++d)
+    for (std::size_t d = 1; d < cluster_.capacity.size(); ++d)
       if (ratio(d) > ratio(most)) most = d;
     return most;
   }
+  // 1 where nothing is loaded.
   double max_over_mean() const {
-    const double total = relative ? std::accumulate(work.begin(), work.end(), 0.0) : 1;
-    return total > 0 ? ratio(busiest()) / total : 1;
+    const double sum = std::accumulate(work_.begin(), work_.end(), 0.0);
+    return sum > 0 ? ratio(busiest()) / sum : 1;
   }
+
+ private:
+  const TokenBits& tokens_;
+  int top_k_;
+  const SearchCluster& cluster_;
+  double step_tokens_;
+  std::vector<double> work_;  // [devices]
 };
-
-std::vector<double> expert_shares(const TokenBits& tokens) {
-  std::vector<double> shares(tokens.load().begin(), tokens.load().end());
-  const double total = std::accumulate(shares.begin(), shares.end(), 0.0);
-  for (double& s : shares) s = total > 0 ? s / total : 0;
-  return shares;
-}
-
-void add_work(DeviceWork& to, const std::vector<Instance>& instances, double share, double sign,
-              const Topology& topology, int top_k, double step_tokens) {
-  const std::vector<double> parts = serving_shares(instances, topology);
-  for (std::size_t d = 0; d < parts.size(); ++d)
-    to.work[d] += sign * work_of(parts[d] * share, top_k, step_tokens);
-}
-
-DeviceWork device_work(const LayerPlan& layer, const TokenBits& tokens, int top_k,
-                       const SearchCluster& cluster, double step_tokens) {
-  DeviceWork out{std::vector<double>(cluster.capacity.size()), cluster.capacity, step_tokens > 0};
-  const std::vector<double> shares = expert_shares(tokens);
-  for (std::size_t e = 0; e < layer.experts.size(); ++e)
-    add_work(out, layer.experts[e], shares[e], 1, cluster.topology, top_k, step_tokens);
-  return out;
-}
 
 // Weights that make topology-aware routing serve what the state says: with two places nothing else
 // can happen, so the weights tell the expected work; else only the main one serves other places.
 double weight_of(const VisitState& state, int expert, int place) {
   if (state.instances(expert) == 1) return 1;
-  if (state.problem().places == 2)
-    return std::max(kSideWeight, state.flow(expert)[static_cast<std::size_t>(place)]);
+  if (state.problem().places == 2) return std::max(kSideWeight, state.flow(expert, place));
   return state.main(expert) == place ? 1 : kSideWeight;
 }
 
@@ -92,8 +91,6 @@ class NodeDevices {
       p.capacity.push_back(cluster_.capacity[d]);
       p.max_experts.push_back(cluster_.max_experts[d]);
     }
-    const auto load = state_.problem().tokens->load();
-    p.pairs = std::accumulate(load.begin(), load.end(), 0.0);
     p.step_tokens = goal.step_tokens;
     p.balance_bound = goal.balance_bound;
     p.imbalance_cost = kDeviceImbalanceCost;
@@ -138,12 +135,28 @@ int& device_on(LayerPlan& layer, int expert, int node, const Topology& topology)
   return at->device;
 }
 
+// The device of the node that the plan has the expert on; -1: none.
+int kept_device(const LayerPlan* keep, int expert, int node, const Topology& topology) {
+  if (keep == nullptr) return -1;
+  for (const Instance& i : keep->experts[static_cast<std::size_t>(expert)])
+    if (topology.node_of(i.device) == node) return i.device;
+  return -1;
+}
+
 void search_node(LayerPlan& layer, const VisitState& state, const SearchCluster& cluster, int node,
-                 const SearchGoal& goal, const Annealing& how, std::uint64_t seed) {
+                 const SearchGoal& goal, const Annealing& how, std::uint64_t seed,
+                 const LayerPlan* keep, double moving) {
   const NodeDevices devices(state, cluster, node);
   if (devices.experts().empty()) return;
   const TokenBits bits = state.problem().tokens->subset(devices.experts());
-  const VisitProblem problem = devices.problem(bits, goal);
+  VisitProblem problem = devices.problem(bits, goal);
+  if (keep != nullptr)
+    for (const int e : devices.experts()) {
+      const int old = kept_device(keep, e, node, cluster.topology);
+      for (int g = 0; g < problem.places; ++g)
+        problem.presence_cost.push_back(
+            old >= 0 && old != cluster.topology.first_device(node) + g ? moving : 0);
+    }
   const Topology& topology = cluster.topology;
   PlaceLists lists;
   for (const int e : devices.experts())
@@ -156,21 +169,28 @@ void search_node(LayerPlan& layer, const VisitState& state, const SearchCluster&
 }
 
 // [experts] the device of the place, longest work first.
-std::vector<int> pack_place(const VisitState& state, const SearchCluster& cluster, int place) {
+std::vector<int> pack_place(const VisitState& state, const SearchCluster& cluster, int place,
+                            const LayerPlan* keep) {
   const Topology& topology = cluster.topology;
   const int first = topology.first_device(place), count = topology.devices_on(place);
   const VisitProblem& p = state.problem();
   std::vector<int> order, device(static_cast<std::size_t>(p.tokens->experts()), -1);
   for (int e = 0; e < p.tokens->experts(); ++e)
     if (state.holds(e, place)) order.push_back(e);
-  const auto work = [&](int e) {
-    return work_of(state.flow(e)[static_cast<std::size_t>(place)], p.top_k, p.step_tokens);
-  };
+  const auto work = [&](int e) { return work_of(state.flow(e, place), p.top_k, p.step_tokens); };
   std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return work(a) > work(b); });
   std::vector<double> done(static_cast<std::size_t>(count));
   std::vector<int> room(cluster.max_experts.begin() + first,
                         cluster.max_experts.begin() + first + count);
+  const auto put = [&](int e, int g) {
+    --room[static_cast<std::size_t>(g)];
+    done[static_cast<std::size_t>(g)] += work(e);
+    device[static_cast<std::size_t>(e)] = first + g;
+  };
+  for (const int e : order)
+    if (const int old = kept_device(keep, e, place, topology); old >= 0) put(e, old - first);
   for (const int e : order) {
+    if (device[static_cast<std::size_t>(e)] >= 0) continue;
     int best = -1;
     const auto ratio = [&](int g) {
       return (done[static_cast<std::size_t>(g)] + work(e)) /
@@ -178,24 +198,22 @@ std::vector<int> pack_place(const VisitState& state, const SearchCluster& cluste
     };
     for (int g = 0; g < count; ++g)
       if (room[static_cast<std::size_t>(g)] > 0 && (best < 0 || ratio(g) < ratio(best))) best = g;
-    if (best < 0) best = 0;  // more experts than fit: the caller's limits are impossible
-    --room[static_cast<std::size_t>(best)];
-    done[static_cast<std::size_t>(best)] += work(e);
-    device[static_cast<std::size_t>(e)] = first + best;
+    put(e, std::max(best, 0));  // where none fits, the caller's limits are impossible
   }
   return device;
 }
 
 }  // namespace
 
-LayerPlan pack_devices(const PlaceLists& nodes, const VisitState& state,
-                       const SearchCluster& cluster) {
+LayerPlan pack_devices(const VisitState& state, const SearchCluster& cluster,
+                       const LayerPlan* keep) {
+  const PlaceLists nodes = state.instance_lists();
   LayerPlan layer;
   layer.experts.resize(nodes.size());
   std::vector<std::vector<int>> device;  // [nodes][experts]
   if (cluster.by_node())
     for (int node = 0; node < cluster.topology.nodes(); ++node)
-      device.push_back(pack_place(state, cluster, node));
+      device.push_back(pack_place(state, cluster, node, keep));
   for (std::size_t e = 0; e < nodes.size(); ++e)
     for (const int place : nodes[e]) {
       const int d = cluster.by_node() ? device[static_cast<std::size_t>(place)][e] : place;
@@ -205,21 +223,22 @@ LayerPlan pack_devices(const PlaceLists& nodes, const VisitState& state,
 }
 
 LayerPlan search_devices(const VisitState& state, const SearchCluster& cluster,
-                         const SearchGoal& goal, const Annealing& how, std::uint64_t seed) {
-  LayerPlan layer = pack_devices(state.instance_lists(), state, cluster);
+                         const SearchGoal& goal, const Annealing& how, std::uint64_t seed,
+                         const LayerPlan* keep, double moving) {
+  LayerPlan layer = pack_devices(state, cluster, keep);
   if (!cluster.by_node()) return layer;
   for (int node = 0; node < cluster.topology.nodes(); ++node)
     if (cluster.topology.devices_on(node) > 1)
       search_node(layer, state, cluster, node, goal, how,
-                  hash_combine(seed, static_cast<std::uint64_t>(node)));
+                  hash_combine(seed, static_cast<std::uint64_t>(node)), keep, moving);
   return layer;
 }
 
 double device_imbalance(const LayerPlan& layer, const TokenBits& tokens, int top_k,
                         const SearchCluster& cluster, double step_tokens) {
-  const DeviceWork work = device_work(layer, tokens, top_k, cluster, step_tokens);
-  const double total = std::accumulate(work.work.begin(), work.work.end(), 0.0);
-  return total > 0 ? work.max_over_mean() : 1;
+  DeviceWork work(tokens, top_k, cluster, step_tokens);
+  work.add(layer);
+  return work.max_over_mean();
 }
 
 namespace {
@@ -245,12 +264,11 @@ class Reliever {
   Reliever(LayerPlan& layer, const TokenBits& tokens, int top_k, const SearchCluster& cluster,
            double step_tokens)
       : layer_(layer),
-        shares_(expert_shares(tokens)),
-        top_k_(top_k),
-        step_tokens_(step_tokens),
+        tokens_(tokens),
         cluster_(cluster),
-        work_(device_work(layer, tokens, top_k, cluster, step_tokens)),
+        work_(tokens, top_k, cluster, step_tokens),
         held_(cluster.capacity.size()) {
+    work_.add(layer);
     for (const auto& instances : layer.experts)
       for (const Instance& i : instances) ++held_[static_cast<std::size_t>(i.device)];
   }
@@ -271,7 +289,8 @@ class Reliever {
   }
 
   void apply(const Relief& relief) {
-    change(relief.expert, relief.instances);
+    change(relief.expert, layer_.experts[static_cast<std::size_t>(relief.expert)],
+           relief.instances);
     layer_.experts[static_cast<std::size_t>(relief.expert)] = relief.instances;
     ++held_[static_cast<std::size_t>(relief.instances.back().device)];
   }
@@ -284,9 +303,8 @@ class Reliever {
     for (std::size_t e = 0; e < layer_.experts.size(); ++e)
       for (const Instance& i : layer_.experts[e])
         if (i.device == device) on.push_back(static_cast<int>(e));
-    std::stable_sort(on.begin(), on.end(), [&](int a, int b) {
-      return shares_[static_cast<std::size_t>(a)] > shares_[static_cast<std::size_t>(b)];
-    });
+    std::stable_sort(on.begin(), on.end(),
+                     [&](int a, int b) { return tokens_.share(0, a) > tokens_.share(0, b); });
     if (on.size() > kCandidates) on.resize(kCandidates);
     return on;
   }
@@ -306,27 +324,22 @@ class Reliever {
     return best;
   }
 
-  void change(int expert, const std::vector<Instance>& to) {
-    const double share = shares_[static_cast<std::size_t>(expert)];
-    const auto& from = layer_.experts[static_cast<std::size_t>(expert)];
-    add_work(work_, from, share, -1, cluster_.topology, top_k_, step_tokens_);
-    add_work(work_, to, share, 1, cluster_.topology, top_k_, step_tokens_);
+  void change(int expert, const std::vector<Instance>& from, const std::vector<Instance>& to) {
+    work_.add(expert, from, -1);
+    work_.add(expert, to, 1);
   }
 
   void try_copy(int expert, int busy, int target, Relief& best) {
     const auto& now = layer_.experts[static_cast<std::size_t>(expert)];
-    const std::vector<double> before = work_.work;
     Relief trial{expert, with_copy(now, busy, target), 0};
-    change(expert, trial.instances);
+    change(expert, now, trial.instances);
     trial.ratio = work_.max_over_mean();
-    work_.work = before;
+    change(expert, trial.instances, now);
     if (trial.ratio < best.ratio - 1e-9) best = std::move(trial);
   }
 
   LayerPlan& layer_;
-  std::vector<double> shares_;
-  int top_k_;
-  double step_tokens_;
+  const TokenBits& tokens_;
   const SearchCluster& cluster_;
   DeviceWork work_;
   std::vector<int> held_;  // [devices] instances

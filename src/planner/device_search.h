@@ -17,17 +17,19 @@ using PlaceLists = std::vector<std::vector<int>>;
 // Rare enough that a token in a million goes elsewhere.
 constexpr double kSideWeight = 1e-6;
 
-// One device a (expert, place), as `nodes` lists them: longest work first, each to the device of
-// the node that has done least for its speed. A quick start, and an estimate of what balance can be
-// had.
-LayerPlan pack_devices(const PlaceLists& nodes, const VisitState& state,
-                       const SearchCluster& cluster);
+// One device for each instance of the state: longest work first, each to the device of the node
+// that has done least for its speed. A quick start, and an estimate of what balance can be had.
+// keep: an instance of this plan stays on its device; null: none.
+LayerPlan pack_devices(const VisitState& state, const SearchCluster& cluster,
+                       const LayerPlan* keep = nullptr);
 
-// pack_devices improved by annealing in every node. `state` is that of `nodes`.
+// pack_devices improved by annealing in every node; with `keep`, an instance that leaves its device
+// there costs `moving` (as VisitProblem::presence_cost).
 LayerPlan search_devices(const VisitState& state, const SearchCluster& cluster,
-                         const SearchGoal& goal, const Annealing& how, std::uint64_t seed);
+                         const SearchGoal& goal, const Annealing& how, std::uint64_t seed,
+                         const LayerPlan* keep = nullptr, double moving = 0);
 
-// max / mean over devices of the layer's expected work; 1 where nothing is loaded.
+// max / mean over devices of the layer's work on this text; 1 where nothing is loaded.
 double device_imbalance(const LayerPlan& layer, const TokenBits& tokens, int top_k,
                         const SearchCluster& cluster, double step_tokens);
 

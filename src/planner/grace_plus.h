@@ -24,7 +24,7 @@ struct GracePlusOptions {
   bool same_slots = false;      // the same number of instances on every device of every layer
   double effort = 1;            // search steps, relative to the default
   std::uint64_t seed = 0;
-  int threads = 0;  // 0: one a hardware thread; no influence on the result
+  int threads = 0;    // 0: one a hardware thread; no influence on the result
   bool quiet = true;  // no progress bar
   // No new search is begun after this; the result then depends on the machine.
   std::optional<std::chrono::steady_clock::time_point> deadline;
@@ -39,8 +39,6 @@ struct MoveCost {
 struct GracePlusResult {
   std::vector<LayerPlan> layers;          // with predicted_load and nodes_visited (as on `trace`)
   std::vector<MemoryPoint> memory_curve;  // without times
-  double drift = 0;  // how much max / mean is expected to rise on new text; the search kept the
-                     // bound that much lower
 };
 
 // `start`: a plan to begin with as well as others (grace's), of the same shape and topology. With

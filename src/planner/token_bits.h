@@ -13,14 +13,16 @@ namespace gracemoe {
 
 using BitRow = const std::uint64_t*;
 
+// Beside all tokens, parts of them are told apart: what is balanced on every part of a text stays
+// balanced on new text.
 class TokenBits {
  public:
-  TokenBits(int experts, std::int64_t tokens);
+  TokenBits(int experts, std::int64_t tokens, int parts = 1);
 
-  // The rows of some experts, in that order.
+  // Each (token, expert) at most once.
+  void select(std::int64_t token, int expert, int part = 0);
+  // The rows of some experts, in that order; shares stay those of all experts' pairs.
   TokenBits subset(std::span<const int> experts) const;
-
-  void select(std::int64_t token, int expert);  // each (token, expert) at most once
 
   int experts() const { return static_cast<int>(load_.size()); }
   std::int64_t tokens() const { return tokens_; }
@@ -30,16 +32,34 @@ class TokenBits {
   }
   // [experts] tokens that selected e.
   std::span<const double> load() const { return load_; }
+  // 0: all tokens; 1 ..: a part of them. One with a single part has no other view than 0.
+  int views() const { return static_cast<int>(view_total_.size()); }
+  // The expert's part of the view's (token, expert) pairs; 0 where the view has none.
+  double share(int view, int expert) const {
+    const double total = view_total_[static_cast<std::size_t>(view)];
+    return total > 0 ? view_load_[view_at(view, expert)] / total : 0;
+  }
 
  private:
+  std::size_t view_at(int view, int expert) const {
+    return static_cast<std::size_t>(view) * load_.size() + static_cast<std::size_t>(expert);
+  }
+
   std::int64_t tokens_;
   int words_;
   std::vector<std::uint64_t> bits_;  // [experts, words]
   std::vector<double> load_;
+  std::vector<double> view_load_, view_total_;  // [views, experts], [views]
 };
 
+// Of several views' max / mean, what to expect on new text of the size of the whole: the parts'
+// differ from the whole's by sampling, new text by sqrt(2 / (parts - 1)) times as much.
+double expected_on_new_text(std::span<const double> ratio_of_view);
+
+constexpr int kTextParts = 8;
+
 // The layer's tokens: all, or at most `most` of them, evenly spaced, so that every sequence has its
-// part.
+// share. Parts are every kTextParts-th sequence, or stretches of the tokens where there are few.
 TokenBits layer_bits(const RoutingTrace& trace, int layer, std::int64_t most);
 
 // Set bits of a row, of a & b, and of a & b & ~c. `words` is a multiple of 8.

@@ -33,22 +33,17 @@ VisitState::VisitState(const VisitProblem& problem, const std::vector<std::vecto
 
 void VisitState::recount() {
   const VisitProblem& p = *problem_;
-  const auto load = p.tokens->load();
-  const double total = p.pairs > 0 ? p.pairs : std::accumulate(load.begin(), load.end(), 0.0);
-  for (const double l : load) expert_share_.push_back(total > 0 ? l / total : 0);
   const auto places = static_cast<std::size_t>(p.places);
   const std::size_t pairs = p.streams.size() * places * places;
   digits_.assign(pairs * planes_ * words_, 0);
   none_.assign(pairs * words_, ~std::uint64_t{0});
   one_.assign(pairs * words_, 0);
-  flow_.assign(holds_.size(), 0);
-  work_.assign(places, 0);
+  served_.assign(holds_.size(), 0);
+  work_.assign(places * static_cast<std::size_t>(p.tokens->views()), 0);
   for (int e = 0; e < p.tokens->experts(); ++e) {
-    set_flow_after({e, -1, -1, main(e)});
+    add_work_delta({e, -1, -1, main(e)}, work_);
     for (int place = 0; place < p.places; ++place) {
-      const auto at_place = static_cast<std::size_t>(place);
-      flow_[at(e, place)] = flow_after_[at_place];
-      work_[at_place] += work_of(flow_after_[at_place]);
+      served_[at(e, place)] = served_after_[static_cast<std::size_t>(place)];
       if (!p.presence_cost.empty() && holds(e, place)) presence_ += p.presence_cost[at(e, place)];
     }
     for (std::size_t s = 0; s < p.streams.size(); ++s)
@@ -79,10 +74,6 @@ std::vector<std::vector<int>> VisitState::instance_lists() const {
   return lists;
 }
 
-std::span<const double> VisitState::flow(int expert) const {
-  return {flow_.data() + at(expert, 0), static_cast<std::size_t>(problem_->places)};
-}
-
 // Adds 1 to (or takes it from) the tokens' counts, binary digit by digit.
 void VisitState::count(std::size_t pair, int expert, bool add) {
   BitRow row = problem_->tokens->row(expert);
@@ -110,14 +101,14 @@ int VisitState::served_after(const VisitStream& stream, const Change& change, in
   return stream.local && here ? arrival : change.main;
 }
 
-void VisitState::set_flow_after(const Change& change) const {
-  flow_after_.assign(static_cast<std::size_t>(problem_->places), 0);
+void VisitState::set_served_after(const Change& change) const {
+  served_after_.assign(static_cast<std::size_t>(problem_->places), 0);
   const auto expert = static_cast<std::size_t>(change.expert);
   for (const VisitStream& stream : problem_->streams) {
     if (stream.takes[expert] == 0) continue;
     for (int arrival = 0; arrival < problem_->places; ++arrival)
-      flow_after_[static_cast<std::size_t>(served_after(stream, change, arrival))] +=
-          stream.share[static_cast<std::size_t>(arrival)] * expert_share_[expert];
+      served_after_[static_cast<std::size_t>(served_after(stream, change, arrival))] +=
+          stream.share[static_cast<std::size_t>(arrival)];
   }
 }
 
@@ -128,34 +119,35 @@ double VisitState::work_of(double flow) const {
 }
 
 void VisitState::add_work_delta(const Change& change, std::vector<double>& work) const {
-  set_flow_after(change);
-  for (int place = 0; place < problem_->places; ++place) {
-    const auto p = static_cast<std::size_t>(place);
-    work[p] += work_of(flow_after_[p]) - work_of(flow_[at(change.expert, place)]);
+  set_served_after(change);
+  const auto places = static_cast<std::size_t>(problem_->places);
+  for (int view = 0; view < problem_->tokens->views(); ++view) {
+    const double share = problem_->tokens->share(view, change.expert);
+    double* of_view = work.data() + static_cast<std::size_t>(view) * places;
+    for (std::size_t p = 0; p < places; ++p) {
+      const double before = served_[at(change.expert, static_cast<int>(p))];
+      if (served_after_[p] != before)
+        of_view[p] += work_of(served_after_[p] * share) - work_of(before * share);
+    }
   }
-}
-
-std::vector<double> VisitState::utilisation() const {
-  // The mean place's work: of pairs it is known (all of them are 1, whatever part of them we see).
-  double mean = 1;
-  if (problem_->step_tokens > 0)
-    mean = std::accumulate(work_.begin(), work_.end(), 0.0) /
-           std::accumulate(problem_->capacity.begin(), problem_->capacity.end(), 0.0);
-  std::vector<double> out;
-  for (std::size_t p = 0; p < work_.size(); ++p)
-    out.push_back(mean > 0 ? work_[p] / (problem_->capacity[p] * mean) : 0);
-  return out;
 }
 
 double VisitState::max_over_mean(std::span<const double> work) const {
-  double most = 0, sum = 0, capacity = 0;
-  for (std::size_t p = 0; p < work.size(); ++p) {
-    most = std::max(most, work[p] / problem_->capacity[p]);
-    sum += work[p];
-    capacity += problem_->capacity[p];
+  const auto places = static_cast<std::size_t>(problem_->places);
+  ratio_.clear();
+  for (std::size_t view = 0; view < work.size() / places; ++view) {
+    double most = 0, sum = 0, capacity = 0;
+    for (std::size_t p = 0; p < places; ++p) {
+      const double done = work[view * places + p];
+      most = std::max(most, done / problem_->capacity[p]);
+      sum += done;
+      capacity += problem_->capacity[p];
+    }
+    // Shares of pairs are relative to the mean by themselves, whatever part of them we see.
+    if (problem_->step_tokens > 0) most = sum > 0 ? most * capacity / sum : 0;
+    ratio_.push_back(most);
   }
-  if (!(problem_->step_tokens > 0)) return most;
-  return sum > 0 ? most * capacity / sum : 0;
+  return expected_on_new_text(ratio_);
 }
 
 double VisitState::balance_cost(std::span<const double> work) const {
@@ -240,7 +232,7 @@ void VisitState::apply(const Change& change) {
   const int e = change.expert;
   visits_ += visit_delta(change, nullptr);
   presence_ += presence_delta(change);
-  add_work_delta(change, work_);  // leaves the flows in flow_after_
+  add_work_delta(change, work_);  // leaves served_after_
   balance_ = balance_cost(work_);
   for (std::size_t s = 0; s < p.streams.size(); ++s) {
     if (p.streams[s].takes[static_cast<std::size_t>(e)] == 0) continue;
@@ -252,8 +244,8 @@ void VisitState::apply(const Change& change) {
       if (after != arrival) count(pair(static_cast<int>(s), arrival, after), e, true);
     }
   }
-  std::copy(flow_after_.begin(), flow_after_.end(),
-            flow_.begin() + static_cast<std::ptrdiff_t>(at(e, 0)));
+  std::copy(served_after_.begin(), served_after_.end(),
+            served_.begin() + static_cast<std::ptrdiff_t>(at(e, 0)));
   const auto resize = [&](int place, int by) {
     holds_[at(e, place)] = by > 0 ? 1 : 0;
     size_[static_cast<std::size_t>(place)] += by;

@@ -31,7 +31,6 @@ struct VisitProblem {
   // [places] > 0 share of the work that a place should do; work / capacity is 1 on the mean place.
   std::vector<double> capacity;
   std::vector<int> max_experts;  // [places] instances that fit
-  double pairs = 0;  // (token, expert) pairs that flows are shares of; 0: those of `tokens`
   // Work is counted in (token, expert) pairs, or, if step_tokens > 0, in experts that a step of
   // that many tokens is expected to use.
   double step_tokens = 0;
@@ -67,13 +66,14 @@ class VisitState {
   std::vector<std::vector<int>> instance_lists() const;
 
   double visits() const { return visits_; }  // expected cost per token, in visits
+  // Expected on new text (token_bits.h).
   double max_over_mean() const { return max_over_mean(work_); }
   // What a search minimises: visits + balance + presence, per token.
   double cost() const { return visits_ + balance_ + presence_; }
-  // [places] of the work, as a share of the capacity's mean place: 1 is average.
-  std::vector<double> utilisation() const;
-  // [places] share of the tokens' (token, expert) pairs of the expert that are served there.
-  std::span<const double> flow(int expert) const;
+  // Share of all (token, expert) pairs that are the expert's and served there.
+  double flow(int expert, int place) const {
+    return served_[at(expert, place)] * problem_->tokens->share(0, expert);
+  }
 
   // cost() after the change minus cost() now. Cost: streams * places * tokens / 64 (or / 512).
   double delta(const Change& change) const { return delta(&change, nullptr); }
@@ -106,7 +106,7 @@ class VisitState {
   double visit_delta(const Change& a, const Change* b) const;
   double presence_delta(const Change& change) const;
   void add_work_delta(const Change& change, std::vector<double>& work) const;
-  void set_flow_after(const Change& change) const;  // into flow_after_
+  void set_served_after(const Change& change) const;  // into served_after_
   double work_of(double flow) const;
   double max_over_mean(std::span<const double> work) const;
   double balance_cost(std::span<const double> work) const;
@@ -119,10 +119,10 @@ class VisitState {
   std::vector<int> main_, count_;  // [experts]
   std::vector<int> size_;          // [places]
   int copies_ = 0;
-  std::vector<double> expert_share_;                     // [experts] of all (token, expert) pairs
-  std::vector<double> flow_;                             // [experts, places]
-  std::vector<double> work_;                             // [places]
-  mutable std::vector<double> flow_after_, work_after_;  // [places] scratch; one thread uses this
+  std::vector<double> served_;  // [experts, places] part of the expert's tokens
+  std::vector<double> work_;    // [views of the tokens, places]
+  mutable std::vector<double> served_after_, work_after_;  // scratch: one thread uses a state
+  mutable std::vector<double> ratio_;                      // [views] scratch
   double visits_ = 0, presence_ = 0, balance_ = 0;
   // Per (stream, arrival, target) and token, the number of its experts that target serves: as
   // binary digits [pairs, planes, words], and the tokens with none and with one [pairs, words].

@@ -1,0 +1,339 @@
+#include "planner/grace_plus.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <mutex>
+#include <numeric>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/progress.h"
+#include "plan/contiguous.h"
+#include "planner/expected_load.h"
+#include "planner/layer_curve.h"
+#include "planner/parallel.h"
+#include "planner/plan_packing.h"
+
+namespace gracemoe {
+namespace {
+
+constexpr std::int64_t kMostTokens = 65'536;  // searched a layer; more are sampled evenly
+// One layer's counters: [streams, places, places] pairs of about (2 + digits) bits a token.
+constexpr double kMostCounterBytes = 8e6;
+// Proposals in all by default: about 0.7 us each at 35,000 tokens on 2 nodes.
+constexpr double kWorkBudget = 16e6;
+
+// Tokens a layer that keep the counters small.
+std::int64_t token_limit(const RoutingTrace& trace, int places) {
+  const double pairs = static_cast<double>(places) * places;
+  const double bits = 2.0 + std::ceil(std::log2(trace.top_k + 1.0));
+  const double limit = kMostCounterBytes * 8 / (pairs * bits);
+  return static_cast<std::int64_t>(std::clamp(limit, 512.0, static_cast<double>(kMostTokens)));
+}
+
+class Planner {
+ public:
+  Planner(const RoutingTrace& trace, const SearchCluster& cluster, const Plan& start,
+          const GracePlusOptions& options, const MoveCost& moves)
+      : trace_(trace),
+        cluster_(cluster),
+        start_(start),
+        options_(options),
+        moves_(moves),
+        token_limit_(token_limit(trace, cluster.places())),
+        budget_(static_cast<int>(
+            std::floor((options.memory_budget - 1) * trace.num_experts * trace.layers + 1e-9))) {
+    limit_layers();
+  }
+
+  GracePlusResult run() {
+    estimate_relief();
+    search_curves();
+    choose();
+    refine();
+    spend_rest();
+    GracePlusResult result;
+    result.layers = std::move(layers_);
+    if (moves_.from == nullptr && cluster_.alike) even_out_devices(result.layers, cluster_);
+    fit_devices(result.layers, cluster_,
+                [&](int layer, int device) { return removals(result.layers, layer, device); });
+    for (int l = 0; l < trace_.layers; ++l) finish(result.layers[static_cast<std::size_t>(l)], l);
+    result.memory_curve = memory_curve();
+    return result;
+  }
+
+ private:
+  int experts() const { return trace_.num_experts; }
+  bool late() const {
+    return options_.deadline && std::chrono::steady_clock::now() > *options_.deadline;
+  }
+  TokenBits bits(int layer) const { return layer_bits(trace_, layer, token_limit_); }
+  SearchGoal goal(double bound) const {
+    return {bound, options_.imbalance_cost, options_.step_tokens};
+  }
+  // Half of the room is kept for text that the trace does not foretell: other topics, other users.
+  // On a trace whose even and odd sequences differ in topic, loads within 1.05 became 1.09 to 1.11.
+  double inner_bound() const { return 1 + (options_.balance_bound - 1) / 2; }
+
+  // With few layers, one layer's uneven devices are not evened out by the others.
+  void limit_layers() {
+    for (std::size_t d = 0; d < cluster_.max_experts.size(); ++d) {
+      const double fair = std::ceil(options_.memory_budget * experts() /
+                                    static_cast<double>(cluster_.max_experts.size()));
+      if (options_.same_slots || (trace_.layers < 4 && std::isinf(cluster_.max_copies[d])))
+        cluster_.max_experts[d] = std::min(cluster_.max_experts[d], static_cast<int>(fair));
+      if (std::isfinite(cluster_.max_copies[d]) && (!cluster_.alike || trace_.layers < 4))
+        cluster_.max_experts[d] =
+            std::min(cluster_.max_experts[d],
+                     static_cast<int>(std::floor(cluster_.max_copies[d] / trace_.layers)));
+    }
+    const double room =
+        std::accumulate(cluster_.max_copies.begin(), cluster_.max_copies.end(), 0.0);
+    const double primaries = static_cast<double>(experts()) * trace_.layers;
+    if (room < primaries)
+      fail_input({"memory of the devices", std::to_string(std::llround(room)) + " experts in all",
+                  "at least " + std::to_string(std::llround(primaries)) + ", one of each",
+                  "more devices, or more memory"});
+    budget_ = static_cast<int>(std::min<double>(budget_, std::floor(room - primaries)));
+  }
+
+  VisitProblem problem(const TokenBits& tokens, int layer, double bound) const {
+    std::vector<double> presence;
+    if (moves_.from != nullptr) {
+      presence.assign(static_cast<std::size_t>(experts() * cluster_.places()), moves_.per_instance);
+      const auto old = places_of(moves_.from->layers[static_cast<std::size_t>(layer)], cluster_);
+      for (std::size_t e = 0; e < old.size(); ++e)
+        for (const int place : old[e])
+          presence[e * static_cast<std::size_t>(cluster_.places()) +
+                   static_cast<std::size_t>(place)] = 0;
+    }
+    return place_problem(tokens, trace_.top_k, cluster_, goal(bound), std::move(presence));
+  }
+
+  void for_layers(const char* title, const std::function<void(int)>& body) const {
+    ProgressBar progress(title, "layers", trace_.layers, options_.quiet);
+    std::mutex mutex;
+    std::int64_t done = 0;
+    parallel_for(trace_.layers, options_.threads, [&](int layer) {
+      body(layer);
+      const std::lock_guard lock(mutex);
+      progress.update(++done);
+    });
+  }
+
+  // What no placement balances without copies inside a node: experts hotter than a device's share.
+  void estimate_relief() {
+    relief_.assign(static_cast<std::size_t>(trace_.layers), 0);
+    for_layers("plan: loads", [&](int layer) {
+      const TokenBits all = bits(layer);
+      const VisitProblem p = problem(all, layer, options_.balance_bound);
+      const VisitState state(p, pack_places(p));
+      LayerPlan packed = pack_devices(state, cluster_);
+      relief_[static_cast<std::size_t>(layer)] =
+          relieve(packed, all, trace_.top_k, cluster_, goal(options_.balance_bound),
+                  4 * cluster_.topology.devices());
+    });
+  }
+
+  Annealing annealing(double parts) const {
+    const double runs = 2.0 * static_cast<double>(ladder_size()) + 8;
+    const double places = cluster_.places();
+    const double cost = 0.2 + 0.8 * places / 2 *
+                                  static_cast<double>(std::min(token_limit_, trace_.tokens())) /
+                                  35'000;
+    const double proposals = kWorkBudget * options_.effort / (runs * trace_.layers * cost);
+    Annealing how;
+    how.proposals =
+        late()
+            ? 0
+            : static_cast<std::int64_t>(std::clamp(proposals, 100.0, 2000.0 * experts()) * parts);
+    return how;
+  }
+  std::size_t ladder_size() const {
+    return copy_ladder(experts(), cluster_.places(), most_copies()).size();
+  }
+  // Of one layer: enough for the memory curve's 100%, and for a layer that gets others' share.
+  int most_copies() const {
+    if (options_.same_slots) return budget_ / trace_.layers;
+    const double most = std::max<double>(experts(), 4.0 * budget_ / trace_.layers);
+    return static_cast<int>(std::min(most, 1e9));
+  }
+
+  void search_curves() {
+    curves_.resize(static_cast<std::size_t>(trace_.layers));
+    for_layers("plan: copies", [&](int layer) {
+      const TokenBits tokens = bits(layer);
+      auto& curve = curves_[static_cast<std::size_t>(layer)];
+      for (const double bound : {inner_bound(), options_.balance_bound}) {
+        const VisitProblem p = problem(tokens, layer, bound);
+        for (LayerCandidate& c : layer_curve(p, layer)) curve.push_back(std::move(c));
+      }
+    });
+  }
+
+  std::vector<LayerCandidate> layer_curve(const VisitProblem& p, int layer) const {
+    const LayerPlan& start = start_.layers[static_cast<std::size_t>(layer)];
+    CurveSearch search{copy_ladder(experts(), p.places, most_copies()), annealing(1),
+                       hash_combine(options_.seed, static_cast<std::uint64_t>(layer))};
+    const PlaceLists begin = places_of(start, cluster_);
+    if (moves_.from != nullptr) {
+      search.annealing.hot /= 10;
+      return search_around(p, begin, cluster_, search);
+    }
+    std::vector<LayerCandidate> curve = search_curve(p, {begin, pack_places(p)}, cluster_, search);
+    if (!options_.same_slots) curve.push_back(candidate_of(VisitState(p, begin), cluster_));
+    return curve;
+  }
+
+  std::vector<int> chosen(int budget) const {
+    std::vector<std::vector<LayerOption>> options;
+    for (const auto& curve : curves_) {
+      options.emplace_back();
+      for (const LayerCandidate& c : curve) options.back().push_back(c.option);
+    }
+    // A bound that no choice keeps would decide everything: as near as can be is meant then.
+    double least = 0;
+    for (const auto& layer : options) {
+      double ratio = layer.front().max_over_mean;
+      for (const LayerOption& option : layer) ratio = std::min(ratio, option.max_over_mean);
+      least += ratio / trace_.layers;
+    }
+    return choose_options(options, budget, std::max(inner_bound(), least + 0.01));
+  }
+
+  void choose() {
+    // Copies inside nodes, for what no placement balances, come first: they keep the bound.
+    reserve_ = std::min(budget_ / 2, std::accumulate(relief_.begin(), relief_.end(), 0));
+    const std::vector<int> picks = chosen(budget_ - reserve_);
+    for (std::size_t l = 0; l < curves_.size(); ++l)
+      picked_.push_back(curves_[l][static_cast<std::size_t>(picks[l])]);
+  }
+
+  void refine() {
+    layers_.resize(curves_.size());
+    for_layers("plan: devices", [&](int layer) {
+      const auto l = static_cast<std::size_t>(layer);
+      const TokenBits tokens = bits(layer);
+      const LayerCandidate& candidate = picked_[l];
+      const VisitProblem p = problem(tokens, layer, candidate.bound);
+      VisitState state(p, candidate.places);
+      Annealing how = annealing(4);
+      how.hot /= moves_.from != nullptr ? 10 : 4;
+      const std::uint64_t seed = hash_combine(options_.seed + 1, l);
+      anneal(state, how, seed);
+      place_on_devices(state, layer, std::min(relief_[l], reserve_));
+    });
+  }
+
+  void place_on_devices(const VisitState& state, int layer, int relief) {
+    const auto l = static_cast<std::size_t>(layer);
+    const SearchGoal how = goal(options_.balance_bound);
+    const LayerPlan* keep = moves_.from != nullptr ? &moves_.from->layers[l] : nullptr;
+    layers_[l] = search_devices(state, cluster_, how, annealing(2),
+                                hash_combine(options_.seed + 2, l), keep, moves_.per_instance);
+    relieve(layers_[l], *state.problem().tokens, trace_.top_k, cluster_, how, relief);
+  }
+
+  // Copies left over (rounding, relief that was not needed) go one by one to where they save most.
+  void spend_rest() {
+    const int rest = budget_ - copies_of(layers_);
+    if (rest <= 0) return;
+    const int most_a_layer = options_.same_slots ? budget_ / trace_.layers : budget_;
+    std::vector<std::vector<ExtraCopy>> extras(layers_.size());
+    const int most = std::min(rest, 4 * (rest / trace_.layers + 1));
+    parallel_for(trace_.layers, options_.threads, [&](int layer) {
+      const auto l = static_cast<std::size_t>(layer);
+      const int room = most_a_layer - copies_of(layers_[l]);
+      const TokenBits tokens = bits(layer);
+      const VisitProblem p = problem(tokens, layer, options_.balance_bound);
+      VisitState state(p, places_of(layers_[l], cluster_));
+      for (int i = 0; i < std::min(most, room); ++i) {
+        const double before = state.cost();
+        const Change change = best_addition(state);
+        if (change.expert < 0) break;
+        state.apply(change);
+        extras[l].push_back({before - state.cost(), change});
+      }
+    });
+    const std::vector<int> taken = take_extras(extras, rest);
+    parallel_for(trace_.layers, options_.threads, [&](int layer) {
+      const auto l = static_cast<std::size_t>(layer);
+      if (taken[l] == 0) return;
+      const TokenBits tokens = bits(layer);
+      const VisitProblem p = problem(tokens, layer, options_.balance_bound);
+      const PlaceLists places = places_of(layers_[l], cluster_);
+      VisitState state(p, places);
+      const int relief = copies_of(layers_[l]) - state.copies();
+      for (int i = 0; i < taken[l]; ++i) state.apply(extras[l][static_cast<std::size_t>(i)].change);
+      place_on_devices(state, layer, relief);
+    });
+  }
+
+  // What taking an instance off a device would cost, least first.
+  std::vector<Removal> removals(const std::vector<LayerPlan>& layers, int layer, int device) const {
+    const auto l = static_cast<std::size_t>(layer);
+    const TokenBits tokens = bits(layer);
+    const VisitProblem p = problem(tokens, layer, options_.balance_bound);
+    const VisitState state(p, places_of(layers[l], cluster_));
+    return removals_from(layers[l], state, cluster_, device);
+  }
+
+  void finish(LayerPlan& layer, int index) const {
+    const TokenBits tokens = bits(index);
+    layer.predicted_load = expected_load(layer, tokens.load(), cluster_.topology);
+    const auto [least, most] =
+        std::minmax_element(layer.predicted_load.begin(), layer.predicted_load.end());
+    layer.skew = *most * static_cast<double>(layer.predicted_load.size());
+    std::size_t instances = 1;
+    for (const auto& list : layer.experts) instances = std::max(instances, list.size());
+    layer.replicas = static_cast<int>(instances) - 1;
+  }
+
+  std::vector<MemoryPoint> memory_curve() const {
+    std::vector<MemoryPoint> curve;
+    if (options_.same_slots) return curve;
+    for (int tenths = 0; tenths <= 10; ++tenths) {
+      const double extra = tenths / 10.0;
+      const auto picks =
+          chosen(static_cast<int>(std::floor(extra * experts() * trace_.layers + 1e-9)));
+      MemoryPoint point;
+      int copies = 0;
+      for (std::size_t l = 0; l < picks.size(); ++l) {
+        const LayerCandidate& c = curves_[l][static_cast<std::size_t>(picks[l])];
+        point.nodes_visited += c.visits / trace_.layers;
+        point.load_max_over_mean += c.device_ratio / trace_.layers;
+        copies += c.option.copies;
+      }
+      point.extra_memory = copies / (static_cast<double>(experts()) * trace_.layers);
+      if (curve.empty() || point.extra_memory > curve.back().extra_memory) curve.push_back(point);
+    }
+    return curve;
+  }
+
+  const RoutingTrace& trace_;
+  SearchCluster cluster_;
+  const Plan& start_;
+  const GracePlusOptions& options_;
+  const MoveCost& moves_;
+  std::int64_t token_limit_;
+  int budget_, reserve_ = 0;
+  std::vector<int> relief_;  // [layers] copies that balance alone would take
+  std::vector<std::vector<LayerCandidate>> curves_;  // [layers]
+  std::vector<LayerCandidate> picked_;               // [layers]
+  std::vector<LayerPlan> layers_;
+};
+
+}  // namespace
+
+GracePlusResult grace_plus(const RoutingTrace& trace, const SearchCluster& cluster,
+                           const Plan& start, const GracePlusOptions& options,
+                           const MoveCost& moves) {
+  GM_CHECK(start.layers.size() == static_cast<std::size_t>(trace.layers),
+           "grace+: the start is of another shape");
+  if (trace.tokens() == 0 || cluster.topology.devices() == 1)
+    return {(moves.from != nullptr ? *moves.from : start).layers, {}};
+  return Planner(trace, cluster, start, options, moves).run();
+}
+
+}  // namespace gracemoe
