@@ -20,9 +20,9 @@ struct BalanceProblem {
   std::vector<int> slots_per_device;  // [devices] instances a device may hold, >= 0
   std::vector<double> speed;  // [devices] > 0, relative; empty: equal. Loads are divided by it.
 
-  // Group-limited routing (optional): `groups` of consecutive experts, all instances of a group's
-  // experts on one node, equally many groups on each of `nodes`. Both must divide evenly, devices
-  // too; 0: anywhere.
+  // For group-limited routing: `groups` of consecutive experts, the experts of a group on one node
+  // with all their instances, equally many groups on each of the `nodes`, which hold equally many
+  // devices. 0: experts go anywhere.
   int groups = 0;
   int nodes = 1;
 
@@ -34,23 +34,23 @@ struct BalanceProblem {
 std::vector<int> even_slots(int total, int devices);
 
 enum class Shares {
-  kEqual,      // always; a result that EPLB's duplicates beat is returned as it is
+  kEqual,      // always; where EPLB's duplicates are better still, so be it
   kBestKnown,  // equal, but EPLB's own shares where only they reach EPLB's balance
 };
 
 struct BalanceOptions {
   Shares shares = Shares::kBestKnown;
-  // Search per layer, in evaluated steps; about 1 ns each. 0: the better of the starts, improved
-  // until no single step helps.
-  std::int64_t effort = 1'000'000;
-  // The search ends early once the busiest device is within this of the lower bound.
+  // How long to search a layer, in evaluated candidates of about 3 ns. 0: the better of two starts,
+  // improved until no single step helps.
+  std::int64_t effort = 500'000;
+  // The search ends once the busiest device is within this part of the lower bound.
   double tolerance = 1e-4;
   std::uint64_t seed = 0;
 };
 
 struct BalanceResult {
-  std::vector<std::vector<int>> device_experts;  // [devices] ascending; may leave slots empty where
-                                                 // every further copy would make the result worse
+  std::vector<std::vector<int>> device_experts;  // [devices] ascending; a slot that no further copy
+                                                 // made better use of stays empty
   std::vector<std::vector<double>> share;  // aligned: of the expert's load; sums to 1 an expert
   std::vector<int> count;                  // [experts] instances
   double max_over_mean = 1;  // of load / speed over devices, the mean being the total load over the
@@ -58,9 +58,10 @@ struct BalanceResult {
 };
 
 // max_over_mean is never above that of the global EPLB, nor with groups above that of the
-// hierarchical one, where that is defined (equal slots and speeds; Shares::kBestKnown).
-// Deterministic. Errors: kUsage where there are fewer slots than experts or groups do not divide,
-// kInput where a load is negative or not finite.
+// hierarchical one, where these are defined: the same number of slots on every device, equal
+// speeds; and with Shares::kBestKnown. Deterministic. Errors: kUsage where there are fewer slots
+// than experts or groups do not divide, kInput where a load is negative or not finite. Cost: with
+// the default effort at most about 2 ms where equal shares reach EPLB's balance, else 5.
 BalanceResult balance_layer(const BalanceProblem& problem, const BalanceOptions& options = {});
 
 // Layers side by side; `loads` is [layers, experts], shape.load is ignored. `threads`: 0 is one a
@@ -71,11 +72,16 @@ std::vector<BalanceResult> balance_layers(std::span<const double> loads, int lay
 
 // Polling weights that make the busiest device of a placement as little busy as any shares can,
 // then the busiest of the others, and so on (the lexicographic optimum, by maximum flows); exact up
-// to rounding. Shares of experts that nobody selected are equal. device_experts: [devices], no
-// duplicates, every expert of `load` on at least one; speed as above. Cost: about devices * slots
-// times a small number.
-BalanceResult balance_weights(std::vector<std::vector<int>> device_experts,
+// to rounding. Shares of experts that nobody selected are equal. device_experts: [devices], every
+// expert of `load` on at least one, none twice on one. Cost: at most devices^2 flows through a
+// graph of as many edges as instances; in practice a few flows for every level of load.
+BalanceResult balance_weights(const std::vector<std::vector<int>>& device_experts,
                               std::span<const double> load, std::span<const double> speed = {});
+
+// The result's figures for a given placement and shares (sorted by expert here).
+BalanceResult balance_of(std::vector<std::vector<int>> device_experts,
+                         std::vector<std::vector<double>> share, std::span<const double> load,
+                         std::span<const double> speed = {});
 
 // As a plan: weights are the shares, at least 1e-6, since a plan has no weight 0. Instances by
 // falling share, then device.

@@ -20,7 +20,9 @@ std::size_t index_of_max(std::span<const double> values) {
   return static_cast<std::size_t>(std::max_element(values.begin(), values.end()) - values.begin());
 }
 
-std::size_t at(int i) { return static_cast<std::size_t>(i); }
+std::size_t at(int i) {
+  return static_cast<std::size_t>(i);
+}
 
 }  // namespace
 
@@ -39,9 +41,9 @@ BalanceSearch::BalanceSearch(const SlotShape& shape, std::span<const double> loa
     : shape_(shape),
       load_(load),
       words_((load.size() + 63) / 64),
-      others_cost_(shape.slots()),
-      freed_cost_(shape.slots()),
       slot_share_(shape.slots()),
+      freed_cost_(shape.slots()),
+      others_cost_(shape.slots()),
       raised_(load.size()) {}
 
 bool BalanceSearch::holds(const Placement& p, std::size_t device, int expert) const {
@@ -100,7 +102,15 @@ Placement BalanceSearch::place(std::vector<int> expert_of_slot) const {
   return p;
 }
 
-void BalanceSearch::prepare(const Placement& p) {
+void BalanceSearch::prepare_slots(const Placement& p) {
+  for (std::size_t s = 0; s < p.expert.size(); ++s) {
+    const int e = p.expert[s];
+    slot_share_[s] = e == kEmptySlot ? 0 : p.share[at(e)];
+    freed_cost_[s] = p.cost[shape_.device_of_slot[s]] - slot_share_[s] * shape_.seconds[s];
+  }
+}
+
+void BalanceSearch::prepare_others(const Placement& p) {
   std::fill(raised_.begin(), raised_.end(), TopTwo{});
   for (std::size_t s = 0; s < p.expert.size(); ++s) {
     const int e = p.expert[s];
@@ -125,11 +135,6 @@ void BalanceSearch::prepare(const Placement& p) {
 void BalanceSearch::consider_swaps(const Placement& p, Step& best) {
   const std::size_t begin = shape_.first_slot[p.busiest], end = shape_.first_slot[p.busiest + 1];
   const double seconds = shape_.seconds[begin];
-  for (std::size_t s = 0; s < p.expert.size(); ++s) {
-    const int e = p.expert[s];
-    slot_share_[s] = e == kEmptySlot ? 0 : p.share[at(e)];
-    freed_cost_[s] = p.cost[shape_.device_of_slot[s]] - slot_share_[s] * shape_.seconds[s];
-  }
   for (std::size_t a = begin; a < end; ++a) {
     const double share = slot_share_[a], freed = freed_cost_[a];
     for (std::size_t b = 0; b < p.expert.size(); ++b) {
@@ -139,7 +144,7 @@ void BalanceSearch::consider_swaps(const Placement& p, Step& best) {
         best = {true, true, a, b, kEmptySlot, std::max(here, there), 0};
     }
   }
-  budget_ -= static_cast<std::int64_t>((end - begin + 1) * p.expert.size());
+  spent_ += static_cast<std::int64_t>((end - begin + 1) * p.expert.size());
 }
 
 // A copy of one of the busiest device's experts elsewhere, in the place of another's or in an empty
@@ -157,7 +162,7 @@ void BalanceSearch::consider_copies(const Placement& p, Step& best) {
       if ((there < best.cost) & (others_cost_[b] < best.cost) && can_copy(p, b, e))
         best = {true, false, b, 0, e, std::max(here, std::max(there, others_cost_[b])), 0};
     }
-    budget_ -= static_cast<std::int64_t>(shape_.slots());
+    spent_ += static_cast<std::int64_t>(shape_.slots());
   }
 }
 
@@ -176,19 +181,20 @@ void BalanceSearch::consider_drops(const Placement& p, Step& best) {
     for (std::size_t e = 0; e < load_.size(); ++e)
       consider(static_cast<int>(e), std::max(others, freed + p.next_share[e] * seconds),
                p.share[e] - p.next_share[e]);
-    budget_ -= static_cast<std::int64_t>(load_.size());
+    spent_ += static_cast<std::int64_t>(load_.size());
   }
 }
 
 BalanceSearch::Step BalanceSearch::best_step(const Placement& p, double goal) {
-  budget_ -= static_cast<std::int64_t>(shape_.devices());
+  spent_ += static_cast<std::int64_t>(shape_.devices());
   Step best;
   best.cost = p.max_cost() * kLess;
+  prepare_slots(p);
   consider_swaps(p, best);
   // Swaps are cheap to find: other steps are looked at where these do not get far.
   if (best.found && best.cost - goal < kFar * (p.max_cost() - goal)) return best;
-  prepare(p);
-  budget_ -= static_cast<std::int64_t>(2 * shape_.slots());
+  prepare_others(p);
+  spent_ += static_cast<std::int64_t>(2 * shape_.slots());
   consider_copies(p, best);
   consider_drops(p, best);
   return best;
@@ -214,13 +220,14 @@ void BalanceSearch::apply(Placement& p, const Step& step) const {
   p.busiest = index_of_max(p.cost);
 }
 
-void BalanceSearch::descend(Placement& placement, double goal) {
-  while (budget_ > 0 && placement.max_cost() > goal) {
+std::int64_t BalanceSearch::descend(Placement& placement, double goal, std::int64_t effort) {
+  const std::int64_t before = spent_;
+  while (spent_ - before < effort && placement.max_cost() > goal) {
     const Step step = best_step(placement, goal);
-    if (!step.found) return;
+    if (!step.found) break;
     apply(placement, step);
-    ++steps;
   }
+  return spent_ - before;
 }
 
 // A step at random that need not help: a swap with the busiest device, or another copy of one of
@@ -246,17 +253,19 @@ void BalanceSearch::disturb(Placement& p, std::uint64_t random) const {
   }
 }
 
-void BalanceSearch::explore(Placement& placement, double goal, std::uint64_t seed) {
+std::int64_t BalanceSearch::explore(Placement& placement, double goal, std::int64_t effort,
+                                    std::uint64_t seed) {
+  const std::int64_t before = spent_;
   Placement current = placement, next;
-  for (std::uint64_t i = 0; budget_ > 0 && placement.max_cost() > goal; ++i) {
+  for (std::uint64_t i = 0; spent_ - before < effort && placement.max_cost() > goal; ++i) {
     next = current;
     disturb(next, hash_combine(seed, i));
-    ++kicks;
-    budget_ -= static_cast<std::int64_t>(2 * shape_.slots());
-    descend(next, goal);
+    spent_ += static_cast<std::int64_t>(2 * shape_.slots());
+    descend(next, goal, effort - (spent_ - before));
     if (next.max_cost() <= current.max_cost()) std::swap(current, next);
     if (current.max_cost() < placement.max_cost()) placement = current;
   }
+  return spent_ - before;
 }
 
 }  // namespace gracemoe

@@ -43,13 +43,12 @@ class BalanceSearch {
   // expert_of_slot has every expert, none twice on a device.
   Placement place(std::vector<int> expert_of_slot) const;
 
+  // Both return the effort spent, in evaluated candidates.
   // Steps that each make the busiest device less busy and bring no other to its level, until there
-  // is none, the busiest is at `goal`, or `budget` evaluations are used up.
-  void descend(Placement& placement, double goal);
-  // Descents from disturbed placements as long as the budget lasts; ends with the best.
-  void explore(Placement& placement, double goal, std::uint64_t seed);
-  void set_budget(std::int64_t b){budget_=b;}
-  long steps=0,kicks=0;
+  // is none, the busiest is at `goal`, or the effort is spent.
+  std::int64_t descend(Placement& placement, double goal, std::int64_t effort);
+  // Descents from disturbed placements as long as the effort lasts; ends with the best.
+  std::int64_t explore(Placement& placement, double goal, std::int64_t effort, std::uint64_t seed);
 
  private:
   struct Step {
@@ -65,7 +64,8 @@ class BalanceSearch {
   void flip(Placement& p, std::size_t device, int expert) const;
   void count(Placement& p, int expert, int change) const;
   double device_cost(const Placement& p, std::size_t device) const;
-  void prepare(const Placement& p);
+  void prepare_others(const Placement& p);
+  void prepare_slots(const Placement& p);
   Step best_step(const Placement& p, double goal);
   void consider_swaps(const Placement& p, Step& best);
   void consider_copies(const Placement& p, Step& best);
@@ -75,18 +75,19 @@ class BalanceSearch {
 
   const SlotShape& shape_;
   std::span<const double> load_;
-  std::size_t words_;  // of a device's bits
-  std::int64_t budget_ = 0;
-  // Of the placement last prepared, were the slot's instance not there:
+  std::size_t words_;       // of a device's bits
+  std::int64_t spent_ = 0;  // by all descents
+  // Of the placement last prepared.
+  std::vector<double> slot_share_;  // [slots] 0 for an empty one
+  // Were the slot's instance not there:
+  std::vector<double> freed_cost_;   // [slots] its device
   std::vector<double> others_cost_;  // [slots] its expert's busiest other device; 0 for an empty
                                      // slot, infinite for an only instance
-  std::vector<double> freed_cost_;   // [slots] its own device
-  std::vector<double> slot_share_;   // [slots] 0 for an empty one
   struct TopTwo {
     double first = 0, second = 0;
     std::size_t slot = 0;  // of first
   };
-  std::vector<TopTwo> raised_;  // [experts]
+  std::vector<TopTwo> raised_;  // [experts] devices with an instance, were there one less
 };
 
 }  // namespace gracemoe
