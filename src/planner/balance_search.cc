@@ -15,6 +15,9 @@ constexpr double kLess = 1 - 1e-12;
 // A swap that leaves less than this part of the way to the goal is taken without a look at other
 // steps.
 constexpr double kFar = 0.7;
+// Steps at random before a descent: 1, 2, 3, 1, 2, ... One alone is undone too often; with three
+// the best of 60 small problems is found in all, with one in 54.
+constexpr std::uint64_t kDisturbances = 3;
 
 std::size_t index_of_max(std::span<const double> values) {
   return static_cast<std::size_t>(std::max_element(values.begin(), values.end()) - values.begin());
@@ -230,17 +233,16 @@ std::int64_t BalanceSearch::descend(Placement& placement, double goal, std::int6
   return spent_ - before;
 }
 
-// A step at random that need not help: a swap with the busiest device, or another copy of one of
-// its experts.
+// A step at random that need not help: a swap or a copy, of the busiest device or of any.
 void BalanceSearch::disturb(Placement& p, std::uint64_t random) const {
-  const std::size_t begin = shape_.first_slot[p.busiest];
-  const std::size_t held = shape_.first_slot[p.busiest + 1] - begin;
   constexpr int kTries = 32;
   for (int i = 0; i < kTries; ++i) {
     random = mix64(random + 0x9e3779b97f4a7c15ULL);
-    const std::size_t a = begin + (random & 0xffff) % held;
-    const std::size_t b = (random >> 16 & 0xffffffff) % shape_.slots();
-    const bool swap = (random >> 63) != 0;
+    const bool anywhere = (random >> 62 & 1) != 0, swap = (random >> 63) != 0;
+    const std::size_t begin = anywhere ? 0 : shape_.first_slot[p.busiest];
+    const std::size_t end = anywhere ? shape_.slots() : shape_.first_slot[p.busiest + 1];
+    const std::size_t a = begin + (random & 0xffffff) % (end - begin);
+    const std::size_t b = (random >> 24 & 0xffffffff) % shape_.slots();
     if (swap && can_swap(p, a, b)) {
       apply(p, {true, true, a, b, kEmptySlot, 0, 0});
       return;
@@ -259,8 +261,10 @@ std::int64_t BalanceSearch::explore(Placement& placement, double goal, std::int6
   Placement current = placement, next;
   for (std::uint64_t i = 0; spent_ - before < effort && placement.max_cost() > goal; ++i) {
     next = current;
-    disturb(next, hash_combine(seed, i));
-    spent_ += static_cast<std::int64_t>(2 * shape_.slots());
+    for (std::uint64_t times = 0; times <= i % kDisturbances; ++times) {
+      disturb(next, hash_combine(seed, i * kDisturbances + times));
+      spent_ += static_cast<std::int64_t>(2 * shape_.slots());
+    }
     descend(next, goal, effort - (spent_ - before));
     if (next.max_cost() <= current.max_cost()) std::swap(current, next);
     if (current.max_cost() < placement.max_cost()) placement = current;
