@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <numeric>
 #include <optional>
 #include <string>
@@ -55,13 +56,32 @@ void check(const BalanceProblem& p) {
   check_groups(p);
 }
 
+// A device with one of c copies of the heaviest expert cannot do with that alone where slots are
+// scarce: of its k instances all but the slots left over are whole experts, at best the lightest.
+double heaviest_device(const BalanceProblem& p, const SlotShape& shape) {
+  std::vector<double> rising(p.load.begin(), p.load.end());
+  std::sort(rising.begin(), rising.end());
+  std::size_t least = shape.slots();
+  for (std::size_t d = 0; d < shape.devices(); ++d)
+    least = std::min(least, shape.first_slot[d + 1] - shape.first_slot[d]);
+  double bound = std::numeric_limits<double>::infinity();
+  const std::size_t spare = shape.slots() - p.load.size();
+  for (std::size_t c = 1; c <= std::min(shape.devices(), spare + 1); ++c) {
+    const std::size_t over = spare - (c - 1) + 1;  // and the copy itself
+    double cost = rising.back() / static_cast<double>(c);
+    for (std::size_t i = 0; i + over < least; ++i) cost += rising[i];
+    bound = std::min(bound, cost);
+  }
+  return bound;
+}
+
 // Equal shares get the busiest device no lower.
 double lower_bound(const BalanceProblem& p, const SlotShape& shape) {
-  const double speed = p.speed.empty() ? p.devices() : sum(p.speed);
-  const double fastest = p.speed.empty() ? 1 : *std::max_element(p.speed.begin(), p.speed.end());
-  const double heaviest = *std::max_element(p.load.begin(), p.load.end());
+  if (p.speed.empty()) return std::max(sum(p.load) / p.devices(), heaviest_device(p, shape));
+  const double fastest = *std::max_element(p.speed.begin(), p.speed.end());
   const std::size_t copies = std::min(shape.devices(), shape.slots() - p.load.size() + 1);
-  return std::max(sum(p.load) / speed, heaviest / static_cast<double>(copies) / fastest);
+  const double heaviest = *std::max_element(p.load.begin(), p.load.end());
+  return std::max(sum(p.load) / sum(p.speed), heaviest / static_cast<double>(copies) / fastest);
 }
 
 // Where it is defined. With a slot for every expert on every device it is not needed: that is even.
@@ -143,30 +163,27 @@ BalanceResult eplb_shares(const BalanceProblem& p, const EplbLayer& layer) {
 }
 
 BalanceResult balance_anywhere(const BalanceProblem& p, const BalanceOptions& options) {
+  constexpr double kRounding = 1 + 1e-12;
   std::vector<int> slots = p.slots_per_device;
   for (int& s : slots) s = std::clamp(s, 0, p.experts());
   const SlotShape shape = slot_shape(slots, p.speed);
   BalanceSearch search(shape, p.load);
-  const std::optional<EplbLayer> eplb = eplb_of(p);
   const double bound = lower_bound(p, shape);
   double goal = bound * (1 + options.tolerance);
-  std::optional<BalanceResult> published;
-  if (eplb) {
-    published = eplb_shares(p, *eplb);
-    const double mean = sum(p.load) / p.devices();
-    goal = std::max(bound, std::min(goal, published->max_over_mean * mean));
+  const std::optional<EplbLayer> eplb = eplb_of(p);
+  if (!eplb) {
+    const Placement best = searched(search, starts(p, shape, eplb, search, bound), goal, options);
+    return equal_shares(p, shape, best);
   }
+  BalanceResult published = eplb_shares(p, *eplb);
+  const double reached = published.max_over_mean * sum(p.load) / p.devices() * kRounding;
+  goal = std::max(bound, std::min(goal, reached));
   Placement best = searched(search, starts(p, shape, eplb, search, bound), goal, options);
   // Equal shares are worth a longer search: not every runtime polls by weight.
-  if (published)
-    search.explore(best, published->max_over_mean * sum(p.load) / p.devices(), 2 * options.effort,
-                   hash_combine(options.seed, 2));
+  search.explore(best, reached, 2 * options.effort, hash_combine(options.seed, 2));
   BalanceResult result = equal_shares(p, shape, best);
-  constexpr double kRounding = 1 - 1e-12;
-  if (published && options.shares == Shares::kBestKnown &&
-      published->max_over_mean < result.max_over_mean * kRounding)
-    return *std::move(published);
-  return result;
+  const bool beaten = published.max_over_mean * kRounding < result.max_over_mean;
+  return beaten && options.shares == Shares::kBestKnown ? published : result;
 }
 
 // A node's own problem: the experts of its groups on its devices. [nodes] groups.

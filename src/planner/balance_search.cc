@@ -105,12 +105,15 @@ Placement BalanceSearch::place(std::vector<int> expert_of_slot) const {
   return p;
 }
 
-void BalanceSearch::prepare_slots(const Placement& p) {
-  for (std::size_t s = 0; s < p.expert.size(); ++s) {
-    const int e = p.expert[s];
-    slot_share_[s] = e == kEmptySlot ? 0 : p.share[at(e)];
-    freed_cost_[s] = p.cost[shape_.device_of_slot[s]] - slot_share_[s] * shape_.seconds[s];
+void BalanceSearch::prepare_slots(const Placement& p, std::size_t device) {
+  for (std::size_t s = shape_.first_slot[device]; s < shape_.first_slot[device + 1]; ++s) {
+    slot_share_[s] = p.expert[s] == kEmptySlot ? 0 : p.share[at(p.expert[s])];
+    freed_cost_[s] = p.cost[device] - slot_share_[s] * shape_.seconds[s];
   }
+}
+
+void BalanceSearch::prepare_slots(const Placement& p) {
+  for (std::size_t d = 0; d < shape_.devices(); ++d) prepare_slots(p, d);
 }
 
 void BalanceSearch::prepare_others(const Placement& p) {
@@ -192,7 +195,6 @@ BalanceSearch::Step BalanceSearch::best_step(const Placement& p, double goal) {
   spent_ += static_cast<std::int64_t>(shape_.devices());
   Step best;
   best.cost = p.max_cost() * kLess;
-  prepare_slots(p);
   consider_swaps(p, best);
   // Swaps are cheap to find: other steps are looked at where these do not get far.
   if (best.found && best.cost - goal < kFar * (p.max_cost() - goal)) return best;
@@ -225,10 +227,17 @@ void BalanceSearch::apply(Placement& p, const Step& step) const {
 
 std::int64_t BalanceSearch::descend(Placement& placement, double goal, std::int64_t effort) {
   const std::int64_t before = spent_;
+  if (placement.max_cost() > goal) prepare_slots(placement);
   while (spent_ - before < effort && placement.max_cost() > goal) {
     const Step step = best_step(placement, goal);
     if (!step.found) break;
     apply(placement, step);
+    if (step.is_swap) {
+      prepare_slots(placement, shape_.device_of_slot[step.a]);
+      prepare_slots(placement, shape_.device_of_slot[step.b]);
+    } else {
+      prepare_slots(placement);
+    }
   }
   return spent_ - before;
 }

@@ -66,6 +66,7 @@ class BalanceSearch {
   double device_cost(const Placement& p, std::size_t device) const;
   void prepare_others(const Placement& p);
   void prepare_slots(const Placement& p);
+  void prepare_slots(const Placement& p, std::size_t device);
   Step best_step(const Placement& p, double goal);
   void consider_swaps(const Placement& p, Step& best);
   void consider_copies(const Placement& p, Step& best);
