@@ -50,17 +50,27 @@ std::string machine() {
   return name + ", " + std::to_string(std::thread::hardware_concurrency()) + " hardware threads";
 }
 
-double median_ms(int repetitions, const std::function<void()>& run) {
-  std::vector<double> ms;
-  for (int i = 0; i < repetitions; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    run();
-    ms.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
-                     .count());
-  }
-  const auto middle = ms.begin() + static_cast<std::ptrdiff_t>(ms.size() / 2);
-  std::nth_element(ms.begin(), middle, ms.end());
+struct Milliseconds {
+  double wall, cpu;  // cpu: of all threads
+};
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
   return *middle;
+}
+
+Milliseconds median_ms(int repetitions, const std::function<void()>& run) {
+  using Clock = std::chrono::steady_clock;
+  std::vector<double> wall, cpu;
+  for (int i = 0; i < repetitions; ++i) {
+    const std::clock_t cpu_start = std::clock();
+    const auto start = Clock::now();
+    run();
+    wall.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
+    cpu.push_back(1e3 * static_cast<double>(std::clock() - cpu_start) / CLOCKS_PER_SEC);
+  }
+  return {median(wall), median(cpu)};
 }
 
 [[noreturn]] void wrong(const std::string& what) {
@@ -107,12 +117,12 @@ void compare(const Size& size, const Load& kind, int repetitions) {
     return std::span<const double>(loads).subspan(static_cast<std::size_t>(layer) * n, n);
   };
   std::vector<EplbLayer> published(static_cast<std::size_t>(size.layers));
-  const double eplb_ms = median_ms(repetitions, [&] {
-                           parallel_for(size.layers, 0, [&](int layer) {
-                             published[static_cast<std::size_t>(layer)] =
-                                 eplb(layer_load(layer), {size.slots, size.devices});
-                           });
-                         }).wall;
+  const auto publish = [&](int layer) {
+    published[static_cast<std::size_t>(layer)] =
+        eplb(layer_load(layer), {size.slots, size.devices});
+  };
+  const Milliseconds eplb_ms =
+      median_ms(repetitions, [&] { parallel_for(size.layers, 0, publish); });
   BalanceProblem shape;
   shape.slots_per_device = even_slots(size.slots, size.devices);
   std::vector<BalanceResult> results;
@@ -133,7 +143,7 @@ void compare(const Size& size, const Load& kind, int repetitions) {
   }
   std::printf("%2d x %3d %4d %4d  %-9s %7.4f %7.4f %6.1f  %7.4f %7.4f %6.1f %6.1f  %d\n",
               size.layers, size.experts, size.devices, size.slots, kind.name, eplb_mean, eplb_worst,
-              eplb_ms, mean, worst, ms.wall, ms.cpu, uneven);
+              eplb_ms.wall, mean, worst, ms.wall, ms.cpu, uneven);
 }
 
 }  // namespace

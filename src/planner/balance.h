@@ -42,7 +42,7 @@ struct BalanceOptions {
   Shares shares = Shares::kBestKnown;
   // How long to search a layer, in evaluated candidates of about 3 ns. 0: the better of two starts,
   // improved until no single step helps.
-  std::int64_t effort = 500'000;
+  std::int64_t effort = 400'000;
   // The search ends once the busiest device is within this part of the lower bound.
   double tolerance = 1e-4;
   std::uint64_t seed = 0;
