@@ -22,7 +22,7 @@ std::vector<int> greedy_start(std::span<const double> load, const SlotShape& sha
 // left below the goal, k being the slots of a device. What is not heavy is EPLB's to spread over
 // the devices left. EPLB alone makes all copies of one size, too small beside light experts and too
 // large beside each other: 320 devices of two slots under a Zipf load end at 1.15 times the mean,
-// this at 1.05. Empty where it does not work out. Slots and speeds must be equal.
+// a search from here at 1.05. Empty where it does not work out. Slots and speeds must be equal.
 std::vector<int> peeled_start(std::span<const double> load, const SlotShape& shape, double goal);
 
 }  // namespace gracemoe

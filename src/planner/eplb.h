@@ -6,7 +6,8 @@
 // Redundant slots go, one by one, to the expert with the largest load a copy. Packing takes items
 // in falling order of load, each to the least loaded pack that is not full; packs of one item are
 // numbered as the items are. Arithmetic is float32 and ties go to the lower index, as upstream's on
-// a CPU do (there a property of the library, not promised), so results are equal slot by slot.
+// a CPU do (there a property of the library, not promised), so that whole-number
+// loads below 2^24 give its result slot by slot.
 #pragma once
 #include <span>
 #include <vector>

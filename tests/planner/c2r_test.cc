@@ -31,9 +31,7 @@ TEST(C2r, FindsPlantedGroups) {
   EXPECT_THAT(c2r_groups({6, values}, 3), ElementsAre(planted[0], planted[1], planted[2]));
 }
 
-// 0 is the expert with most co-activation, but 4 the most specialised: without exchanges groups
-// would be {4, 5}, then the best lists among the rest.
-TEST(C2r, ExchangesRaiseWhatIsInside) {
+TEST(C2r, SizesAreEvenAndNoExchangeRaisesWhatIsInside) {
   Random random(5);
   for (int i = 0; i < 60; ++i) {
     const int experts = 2 + random.below(30), devices = 1 + random.below(6);
