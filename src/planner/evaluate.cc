@@ -71,6 +71,7 @@ class LayerReplay {
         on_device_(topology_.devices()),
         on_node_(topology_.nodes()) {
     metrics_.load.resize(static_cast<std::size_t>(topology_.devices()));
+    metrics_.visits.resize(static_cast<std::size_t>(topology_.nodes()));
     metrics_.node_groups.resize(static_cast<std::size_t>(plan.top_k) + 1);
     metrics_.device_groups.resize(metrics_.node_groups.size());
   }
@@ -95,7 +96,6 @@ class LayerReplay {
     count_nodes(home_node);
   }
 
-  std::int64_t crossing_tokens() const { return crossing_tokens_; }
   RoutingMetrics metrics() const { return metrics_; }
 
  private:
@@ -115,32 +115,31 @@ class LayerReplay {
   }
 
   void count_nodes(int home_node) {
-    bool crossed = false;
+    std::size_t visited = 0;
     for (const int node : on_node_.touched()) {
       if (node == home_node) continue;
-      crossed = true;
+      ++visited;
       ++metrics_.cross_node_rows.hierarchical;
       ++metrics_.node_groups[on_node_.count(node)];
     }
-    crossing_tokens_ += crossed ? 1 : 0;
+    ++metrics_.visits[visited];
   }
 
   const Topology& topology_;
   const ReplicaSelector& selector_;
   int layer_;
   Tally on_device_, on_node_;
-  std::int64_t crossing_tokens_ = 0;
   RoutingMetrics metrics_;
 };
 
 // The figures per token, from the counts.
-void divide_by_tokens(RoutingMetrics& m, std::int64_t crossing_tokens) {
+void divide_by_tokens(RoutingMetrics& m) {
   if (m.tokens == 0) return;
   const auto per_token = [&](std::int64_t count) {
     return static_cast<double>(count) / static_cast<double>(m.tokens);
   };
   m.nodes_visited = per_token(m.cross_node_rows.hierarchical);
-  m.crossing_share = per_token(crossing_tokens);
+  m.crossing_share = per_token(m.tokens - m.visits[0]);
   m.devices_visited =
       per_token(m.cross_node_rows.flat_per_device + m.intra_node_rows.flat_per_device);
   m.crossing_copies = per_token(m.cross_node_rows.flat_per_expert);
@@ -181,6 +180,7 @@ RoutingMetrics sum_of(const std::vector<RoutingMetrics>& layers) {
     add(total.cross_node_rows, layer.cross_node_rows);
     add(total.intra_node_rows, layer.intra_node_rows);
     add(total.load, layer.load);
+    add(total.visits, layer.visits);
     add(total.node_groups, layer.node_groups);
     add(total.device_groups, layer.device_groups);
     total.load_max_over_mean += layer.load_max_over_mean / static_cast<double>(layers.size());
@@ -211,7 +211,6 @@ PlanMetrics evaluate(const Plan& plan, const RoutingTrace& trace, RoutingPolicy 
   const std::vector<TokenOrigin> tokens = origins(trace, plan.topology.devices());
   PlanMetrics metrics;
   metrics.layers.resize(plan.layers.size());
-  std::vector<std::int64_t> crossing(plan.layers.size());
   parallel_for(trace.layers, threads, [&](int layer) {
     LayerReplay replay(plan, *selector, layer);
     for (std::size_t t = 0; t < tokens.size(); ++t)
@@ -219,16 +218,14 @@ PlanMetrics evaluate(const Plan& plan, const RoutingTrace& trace, RoutingPolicy 
     const auto l = static_cast<std::size_t>(layer);
     RoutingMetrics& m = metrics.layers[l];
     m = replay.metrics();
-    crossing[l] = replay.crossing_tokens();
     for (const auto& instances : plan.layers[l].experts)
       m.copies += static_cast<int>(instances.size()) - 1;
     m.extra_memory = static_cast<double>(m.copies) / plan.num_experts;
-    divide_by_tokens(m, crossing[l]);
+    divide_by_tokens(m);
     measure_balance(m);
   });
   metrics.total = sum_of(metrics.layers);
-  divide_by_tokens(metrics.total,
-                   std::accumulate(crossing.begin(), crossing.end(), std::int64_t{0}));
+  divide_by_tokens(metrics.total);
   metrics.total.extra_memory = static_cast<double>(metrics.total.copies) /
                                (static_cast<double>(plan.num_experts) * trace.layers);
   return metrics;

@@ -48,6 +48,7 @@ TEST(Evaluate, ByHand) {
   EXPECT_DOUBLE_EQ(m.crossing_share, 2.0 / 3);
   EXPECT_DOUBLE_EQ(m.devices_visited, (1 + 1 + 2) / 3.0);
   EXPECT_DOUBLE_EQ(m.crossing_copies, (0 + 2 + 3) / 3.0);
+  EXPECT_THAT(m.visits, ElementsAre(1, 2));
   EXPECT_THAT(m.load, ElementsAre(3, 1, 1, 4));
   EXPECT_DOUBLE_EQ(m.load_max_over_mean, 4 / 2.25);
   EXPECT_DOUBLE_EQ(m.load_std, std::sqrt((0.5625 + 2 * 1.5625 + 3.0625) / 4));
@@ -69,6 +70,7 @@ RoutingMetrics slow_layer(const Plan& plan, const RoutingTrace& trace, RoutingPo
   const Topology& topology = plan.topology;
   RoutingMetrics m;
   m.load.resize(static_cast<std::size_t>(topology.devices()));
+  m.visits.resize(static_cast<std::size_t>(topology.nodes()));
   m.node_groups.resize(static_cast<std::size_t>(plan.top_k) + 1);
   m.device_groups.resize(m.node_groups.size());
   std::map<std::int32_t, int> home_of;
@@ -92,6 +94,7 @@ RoutingMetrics slow_layer(const Plan& plan, const RoutingTrace& trace, RoutingPo
     const int home_node = topology.node_of(home);
     ++m.tokens;
     if (on.size() > on.count(home_node)) m.crossing_share += 1;
+    ++m.visits[on.size() - on.count(home_node)];
     for (const auto& [node, devices] : on) {
       int experts = 0;
       for (const auto& [device, count] : devices) {
@@ -128,6 +131,7 @@ void expect_same(const RoutingMetrics& fast, const RoutingMetrics& slow) {
   EXPECT_DOUBLE_EQ(fast.crossing_copies,
                    static_cast<double>(slow.cross_node_rows.flat_per_expert) / tokens);
   EXPECT_EQ(fast.load, slow.load);
+  EXPECT_EQ(fast.visits, slow.visits);
   EXPECT_EQ(fast.node_groups, slow.node_groups);
   EXPECT_EQ(fast.device_groups, slow.device_groups);
   for (const auto rows : {&RoutingMetrics::cross_node_rows, &RoutingMetrics::intra_node_rows}) {
@@ -165,6 +169,7 @@ TEST(Evaluate, TotalsAreSumsAndMeansOverLayers) {
   EXPECT_EQ(m.total.copies, a.copies + b.copies);
   EXPECT_DOUBLE_EQ(m.total.extra_memory, plan.copies() / 32.0);
   EXPECT_EQ(m.total.load[2], a.load[2] + b.load[2]);
+  EXPECT_EQ(m.total.visits[1], a.visits[1] + b.visits[1]);
 }
 
 // With two nodes a replica can only save a visit; with more, the draw among far replicas may add
