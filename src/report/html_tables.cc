@@ -110,8 +110,7 @@ std::string ladder_html(std::span<const RunStatistics> runs) {
 }
 
 std::string settings_html(std::span<const RunStatistics> runs) {
-  std::string html =
-      "<h2>What was run</h2>\n<div class=\"card scroll\"><table class=\"settings\">\n<tr><th></th>";
+  std::string html = "<div class=\"card scroll\"><table class=\"settings\">\n<tr><th></th>";
   for (const auto& run : runs) html += "<th>" + escape_xml(run.name) + "</th>";
   html += "</tr>\n";
   for (const auto& name : setting_keys(runs)) html += setting_row(runs, name);
@@ -119,8 +118,7 @@ std::string settings_html(std::span<const RunStatistics> runs) {
 }
 
 std::string definitions_html() {
-  return R"(<h2>How to read the figures</h2>
-<dl>
+  return R"(<dl>
 <dt>end-to-end</dt><dd>Wall time of the whole workload, prompts and generation, on the slowest device.</dd>
 <dt>all-to-all</dt><dd>Wall time inside dispatch and combine, waiting included; mean over devices.</dd>
 <dt>cross-node, intra-node</dt><dd>Payload bytes (activations and partial sums, without headers and routing entries) sent to
