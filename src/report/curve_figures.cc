@@ -237,8 +237,7 @@ std::string memory_row(const std::vector<MemoryPoint>& curve, std::size_t i) {
   return fmt::format(
       "<tr><td>{:.0f}%</td><td>{:.3f}</td><td>{}</td><td>{}</td><td>{:.3f}</td><td>{}</td></tr>\n",
       100 * p.extra_memory, p.nodes_visited,
-      i > 0 && first > 0 ? fmt::format("{:+.1f}%", 100 * (p.nodes_visited / first - 1)) : "\u2013",
-      bought, p.load_max_over_mean,
+      i > 0 ? percent_change(first, p.nodes_visited, 1) : "\u2013", bought, p.load_max_over_mean,
       p.layer_time_s > 0 ? fmt::format("{:.1f} \u00b5s", 1e6 * p.layer_time_s) : "\u2013");
 }
 

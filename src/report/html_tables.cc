@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
 #include "report/axis.h"
+#include "report/page_parts.h"
 #include "report/svg.h"
 
 namespace gracemoe {
@@ -14,17 +14,6 @@ namespace {
 
 std::string key(const std::string& figure, const std::string& text) {
   return "<div class=\"card key\"><b>" + figure + "</b><span>" + text + "</span></div>\n";
-}
-
-// "-63%" with a real minus sign; "-" where there is nothing to compare with.
-std::string change(double from, double to) {
-  if (from <= 0) return "\u2013";
-  const double percent = 100 * (to / from - 1);
-  return fmt::format("{}{:.0f}%",
-                     percent < -0.5  ? "\u2212"
-                     : percent > 0.5 ? "+"
-                                     : "",
-                     std::abs(percent));
 }
 
 std::size_t fastest_of(const std::vector<LadderRow>& rows) {
@@ -88,8 +77,8 @@ std::string key_figures(std::span<const RunStatistics> runs) {
   const auto versus = escape_xml(to.name) + " against " + escape_xml(from.name);
   return "<div class=\"keys\">\n" +
          key(fmt::format("{:.2f}\u00d7", to.speedup_over_first), "speed end to end, " + versus) +
-         key(change(from.all_to_all_s, to.all_to_all_s), "all-to-all time") +
-         key(change(from.cross_node_mb, to.cross_node_mb), "payload across nodes") +
+         key(percent_change(from.all_to_all_s, to.all_to_all_s, 0), "all-to-all time") +
+         key(percent_change(from.cross_node_mb, to.cross_node_mb, 0), "payload across nodes") +
          key(fmt::format("{:.2f} \u2192 {:.2f}", from.load_max_over_mean, to.load_max_over_mean),
              "busiest device over the mean") +
          "</div>\n";

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <cmath>
 
 #include "report/svg.h"
 
@@ -28,6 +28,13 @@ Folding fold(std::size_t count, std::size_t open) {
 std::string details(const std::string& summary, const std::string& html) {
   if (html.empty()) return "";
   return "<details><summary>" + escape_xml(summary) + "</summary>\n" + html + "</details>\n";
+}
+
+std::string percent_change(double from, double to, int decimals) {
+  if (!(from > 0)) return "\u2013";
+  const double percent = 100 * (to / from - 1), least = 0.5 * std::pow(10.0, -decimals);
+  const char* sign = percent < -least ? "\u2212" : percent > least ? "+" : "";
+  return fmt::format("{}{:.{}f}%", sign, std::abs(percent), decimals);
 }
 
 std::string plan_class(std::size_t p) {

@@ -24,6 +24,10 @@ Folding fold(std::size_t count, std::size_t open);
 // "<details>...": `summary` is escaped, `html` is not. "" if `html` is empty.
 std::string details(const std::string& summary, const std::string& html);
 
+// "+4.1%" of change, with a real minus sign where it is one; a dash where there is nothing to
+// compare with (from <= 0).
+std::string percent_change(double from, double to, int decimals);
+
 // The colour class of the p-th plan, the same in all pictures of a page: "plan0".. in turn.
 std::string plan_class(std::size_t p);
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "report/axis.h"
 #include "report/bar_figure.h"
@@ -37,17 +36,6 @@ double worst_layer(const PlanMetrics& metrics) {
   return worst;
 }
 
-// "-25.0%" with a real minus sign.
-std::string change(double from, double to) {
-  if (from <= 0) return "\u2013";
-  const double percent = 100 * (to / from - 1);
-  return fmt::format("{}{:.1f}%",
-                     percent < -0.05  ? "\u2212"
-                     : percent > 0.05 ? "+"
-                                      : "",
-                     std::abs(percent));
-}
-
 std::string plan_row(const PlanOutcome& outcome, double first, bool best) {
   const auto& m = outcome.metrics.total;
   return fmt::format("<tr{}><td>{}", best ? " class=\"best\"" : "", escape_xml(outcome.name)) +
@@ -56,7 +44,7 @@ std::string plan_row(const PlanOutcome& outcome, double first, bool best) {
              "<td>{}</td><td>{}</td><td>{:.1f}%</td><td>{}</td></tr>\n",
              m.nodes_visited, 100 * m.crossing_share, m.devices_visited, m.load_max_over_mean,
              worst_layer(outcome.metrics), short_number(m.load_std), m.copies, 100 * m.extra_memory,
-             change(first, m.nodes_visited));
+             percent_change(first, m.nodes_visited, 1));
 }
 
 std::vector<std::string> names_of(std::span<const PlanOutcome> outcomes) {
