@@ -96,6 +96,7 @@ class LayerReplay {
     count_nodes(home_node);
   }
 
+  std::int64_t crossing_tokens() const { return crossing_tokens_; }
   RoutingMetrics metrics() const { return metrics_; }
 
  private:
@@ -115,31 +116,33 @@ class LayerReplay {
   }
 
   void count_nodes(int home_node) {
-    std::size_t visited = 0;
+    bool crossed = false;
     for (const int node : on_node_.touched()) {
       if (node == home_node) continue;
-      ++visited;
+      crossed = true;
       ++metrics_.cross_node_rows.hierarchical;
       ++metrics_.node_groups[on_node_.count(node)];
     }
-    ++metrics_.visits[visited];
+    crossing_tokens_ += crossed ? 1 : 0;
+    ++metrics_.visits[on_node_.touched().size() - (on_node_.count(home_node) > 0 ? 1 : 0)];
   }
 
   const Topology& topology_;
   const ReplicaSelector& selector_;
   int layer_;
   Tally on_device_, on_node_;
+  std::int64_t crossing_tokens_ = 0;
   RoutingMetrics metrics_;
 };
 
 // The figures per token, from the counts.
-void divide_by_tokens(RoutingMetrics& m) {
+void divide_by_tokens(RoutingMetrics& m, std::int64_t crossing_tokens) {
   if (m.tokens == 0) return;
   const auto per_token = [&](std::int64_t count) {
     return static_cast<double>(count) / static_cast<double>(m.tokens);
   };
   m.nodes_visited = per_token(m.cross_node_rows.hierarchical);
-  m.crossing_share = per_token(m.tokens - m.visits[0]);
+  m.crossing_share = per_token(crossing_tokens);
   m.devices_visited =
       per_token(m.cross_node_rows.flat_per_device + m.intra_node_rows.flat_per_device);
   m.crossing_copies = per_token(m.cross_node_rows.flat_per_expert);
@@ -211,6 +214,7 @@ PlanMetrics evaluate(const Plan& plan, const RoutingTrace& trace, RoutingPolicy 
   const std::vector<TokenOrigin> tokens = origins(trace, plan.topology.devices());
   PlanMetrics metrics;
   metrics.layers.resize(plan.layers.size());
+  std::vector<std::int64_t> crossing(plan.layers.size());
   parallel_for(trace.layers, threads, [&](int layer) {
     LayerReplay replay(plan, *selector, layer);
     for (std::size_t t = 0; t < tokens.size(); ++t)
@@ -218,14 +222,16 @@ PlanMetrics evaluate(const Plan& plan, const RoutingTrace& trace, RoutingPolicy 
     const auto l = static_cast<std::size_t>(layer);
     RoutingMetrics& m = metrics.layers[l];
     m = replay.metrics();
+    crossing[l] = replay.crossing_tokens();
     for (const auto& instances : plan.layers[l].experts)
       m.copies += static_cast<int>(instances.size()) - 1;
     m.extra_memory = static_cast<double>(m.copies) / plan.num_experts;
-    divide_by_tokens(m);
+    divide_by_tokens(m, crossing[l]);
     measure_balance(m);
   });
   metrics.total = sum_of(metrics.layers);
-  divide_by_tokens(metrics.total);
+  divide_by_tokens(metrics.total,
+                   std::accumulate(crossing.begin(), crossing.end(), std::int64_t{0}));
   metrics.total.extra_memory = static_cast<double>(metrics.total.copies) /
                                (static_cast<double>(plan.num_experts) * trace.layers);
   return metrics;
