@@ -1,9 +1,12 @@
 // gracemoe report: runs side by side, and pictures of plans.
 #include <fmt/core.h>
 
+#include <set>
+
 #include "base/error.h"
 #include "base/files.h"
 #include "cli/commands.h"
+#include "report/evaluation.h"
 #include "report/html_report.h"
 #include "report/ladder.h"
 
@@ -15,13 +18,15 @@ struct ReportArguments {
   std::string trace, ladder, html, title;
 };
 
+bool presets_repeat(const std::vector<Plan>& plans) {
+  std::set<std::string> presets;
+  for (const Plan& plan : plans) presets.insert(plan.preset);
+  return presets.size() < plans.size();
+}
+
 void report(const ReportArguments& a) {
   if (a.runs.empty() && a.plans.empty())
-    fail_usage(
-        {"report", "neither a run nor a plan", "--run FILE or --trace FILE --plan FILE", ""});
-  if (!a.plans.empty() && a.trace.empty())
-    fail_usage(
-        {"report", "plans without a trace", "--trace FILE, to see the plans' effect on it", ""});
+    fail_usage({"report", "neither a run nor a plan", "--run FILE or --plan FILE", ""});
   if (a.runs.empty() && a.html.empty())
     fail_usage({"report", "plans, but no page to draw them on", "--html FILE", ""});
   if (a.runs.empty() && !a.ladder.empty())
@@ -32,6 +37,7 @@ void report(const ReportArguments& a) {
   input.title = a.title;
   for (const std::string& run : a.runs) input.runs.push_back(read_run_statistics(run));
   for (const std::string& plan : a.plans) input.plans.push_back(read_plan(plan));
+  if (presets_repeat(input.plans)) input.plan_names = file_labels(a.plans);
   RoutingTrace trace;
   if (!a.trace.empty()) {
     trace = read_trace(a.trace);
@@ -49,7 +55,7 @@ void add_report(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand(
       "report", "Compare runs in a table and draw plans and runs on one HTML page");
   command->add_option("--run", a->runs, "statistics of a run (repeat; the first is the baseline)");
-  command->add_option("--trace", a->trace, "routing trace the plans are judged on");
+  command->add_option("--trace", a->trace, "routing trace that plans are judged on");
   command->add_option("--plan", a->plans, "plan to draw (repeat)");
   command->add_option("--title", a->title, "title of the page");
   command->add_option("--ladder", a->ladder, "write the comparison as JSON");

@@ -71,6 +71,7 @@ class LayerReplay {
         on_device_(topology_.devices()),
         on_node_(topology_.nodes()) {
     metrics_.load.resize(static_cast<std::size_t>(topology_.devices()));
+    metrics_.visits.resize(static_cast<std::size_t>(topology_.nodes()));
     metrics_.node_groups.resize(static_cast<std::size_t>(plan.top_k) + 1);
     metrics_.device_groups.resize(metrics_.node_groups.size());
     metrics_.intra_groups.resize(metrics_.node_groups.size());
@@ -149,6 +150,7 @@ class LayerReplay {
       if (!metrics_.node_pair_rows.empty()) ++metrics_.node_pair_rows[from * nodes() + to];
     }
     crossing_tokens_ += crossed ? 1 : 0;
+    ++metrics_.visits[on_node_.touched().size() - (on_node_.count(home_node) > 0 ? 1 : 0)];
   }
 
   std::size_t nodes() const { return static_cast<std::size_t>(topology_.nodes()); }
@@ -228,6 +230,7 @@ RoutingMetrics sum_of(const std::vector<RoutingMetrics>& layers) {
     add(total.cross_node_rows, layer.cross_node_rows);
     add(total.intra_node_rows, layer.intra_node_rows);
     add(total.load, layer.load);
+    add(total.visits, layer.visits);
     add(total.node_groups, layer.node_groups);
     add(total.device_groups, layer.device_groups);
     add(total.node_pair_rows, layer.node_pair_rows);

@@ -32,6 +32,8 @@ struct RoutingMetrics {
   double crossing_share = 0;   // share of the tokens that visit any other node
   double devices_visited = 0;  // other devices than home
   double crossing_copies = 0;  // (token, expert) pairs served on another node
+  // How nodes_visited spreads: [v] is the number of tokens that visit v other nodes. [nodes]
+  std::vector<std::int64_t> visits;
 
   std::vector<std::int64_t> load;  // [devices] (token, expert) computations
   double load_max_over_mean = 0;   // in total: mean over layers; 0 for an empty trace

@@ -9,18 +9,36 @@
 #include "report/svg.h"
 
 namespace gracemoe {
+namespace {
 
-std::vector<double> axis_ticks(double max, int wanted) {
-  if (!std::isfinite(max) || max <= 0 || wanted < 1) return {0.0};
-  const double raw = max / wanted;
+double round_step(double span, int wanted) {
+  const double raw = span / wanted;
   const double power = std::pow(10.0, std::floor(std::log10(raw)));
   double step = 10 * power;
   for (const double factor : {5.0, 2.5, 2.0, 1.0}) {
     if (factor * power >= raw) step = factor * power;
   }
+  return step;
+}
+
+}  // namespace
+
+std::vector<double> axis_ticks(double max, int wanted) {
+  if (!std::isfinite(max) || max <= 0 || wanted < 1) return {0.0};
+  const double step = round_step(max, wanted);
   std::vector<double> ticks;
   for (int i = 0; i <= 2 * wanted + 1 && i * step <= max * (1 + 1e-9); ++i)
     ticks.push_back(i * step);
+  return ticks;
+}
+
+std::vector<double> axis_ticks_between(double low, double high, int wanted) {
+  if (!std::isfinite(low) || !std::isfinite(high) || high <= low || wanted < 1) return {low};
+  const double step = round_step(high - low, wanted);
+  const double first = std::ceil(low / step - 1e-9);
+  std::vector<double> ticks;
+  for (int i = 0; i <= 2 * wanted + 1 && (first + i) * step <= high + 1e-9 * step; ++i)
+    ticks.push_back((first + i) * step);
   return ticks;
 }
 

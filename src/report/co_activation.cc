@@ -9,12 +9,14 @@
 #include "base/error.h"
 #include "report/axis.h"
 #include "report/colour_scale.h"
+#include "report/page_parts.h"
 #include "report/svg.h"
 
 namespace gracemoe {
 namespace {
 
-constexpr int kMaxPixels = 256;                // a side; larger matrices are averaged down
+constexpr int kMaxPixels = 256;  // a side; larger matrices are averaged down
+constexpr std::size_t kOpenLayers = 4;
 constexpr double kMapBudgetBytes = 2'500'000;  // of all maps of a page
 
 int block_of(int num_experts) {
@@ -149,8 +151,8 @@ std::vector<double> legend_ticks(double most) {
 }
 
 std::string legend(double top) {
-  constexpr double kWidth = 360, kLeft = 16, kBar = 12;
-  Svg svg(600, 54, "Colour scale of the co-activation maps");
+  constexpr double kWidth = 320, kLeft = 16, kBar = 12;
+  Svg svg(350, 40, "Colour scale of the co-activation maps");
   std::vector<std::uint8_t> ramp(256);
   std::iota(ramp.begin(), ramp.end(), std::uint8_t{0});
   svg.image(kLeft, 4, kWidth, kBar, bitmap_data_uri(256, 1, ramp));
@@ -160,11 +162,10 @@ std::string legend(double top) {
     svg.line(x, 4 + kBar, x, 9 + kBar, "axis");
     svg.text(x, 23 + kBar, tick_label(tick), "tick middle");
   }
-  svg.text(kLeft, 37 + kBar,
-           "tokens in 1,000 that choose both experts, square-root scale; the top colour is for all "
-           "above",
-           "tick");
-  return "<div class=\"legend-scale\">" + svg.str() + "</div>\n";
+  return "<div class=\"legend-scale\">" + svg.str() +
+         "<p class=\"note\">Tokens in 1,000 that choose both experts, on a square-root scale; the "
+         "top "
+         "colour is for all above.</p></div>\n";
 }
 
 }  // namespace
@@ -222,9 +223,16 @@ std::string co_activation_figure(const RoutingStatistics& statistics, std::span<
   if (statistics.layers < 1) return "";
   const auto layers = layers_to_draw(statistics.layers, statistics.num_experts, plans.size());
   const double top = scale_top(statistics, layers);
-  std::string html = legend(top) + "<div class=\"grid wide\">\n";
-  for (const int layer : layers) html += layer_card(statistics, plans, names, layer, top);
-  html += "</div>\n";
+  const Folding folding = fold(layers.size(), kOpenLayers);
+  const auto cards = [&](const std::vector<std::size_t>& which) {
+    std::string html;
+    for (const std::size_t i : which) html += layer_card(statistics, plans, names, layers[i], top);
+    const char* shape = plans.size() > 2 ? "grid" : "grid wide";
+    return html.empty() ? "" : fmt::format("<div class=\"{}\">\n{}</div>\n", shape, html);
+  };
+  std::string html =
+      legend(top) + cards(folding.open) +
+      details(fmt::format("{} more layers", folding.folded.size()), cards(folding.folded));
   if (static_cast<int>(layers.size()) < statistics.layers) {
     html += fmt::format("<p class=\"note\">{} of {} layers are drawn, evenly spaced.</p>\n",
                         layers.size(), statistics.layers);

@@ -1,5 +1,6 @@
 // One self-contained HTML page about runs and plans: no script, nothing fetched from anywhere.
-// Sections whose data is not given are left out.
+// Sections whose data is not given are left out: runs bring times and traffic, plans what they
+// carry (curves, differences), plans with a trace what tokens do under them.
 #pragma once
 #include <filesystem>
 #include <string>
@@ -19,8 +20,10 @@ struct ReportInput {
   // (null). Not owned.
   const RoutingTrace* trace = nullptr;
   const RoutingStatistics* statistics = nullptr;
-  // Plans to compare on it. If none is the contiguous one, it is put in front.
+  // Plans to compare. If none is the contiguous one, it is put in front.
   std::vector<Plan> plans;
+  // What the plans are called, one a plan; empty: their presets, numbered where two share one.
+  std::vector<std::string> plan_names;
 };
 
 // Errors (kInput): a plan whose shape is not that of the trace, or plans for different clusters.

@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
 #include "report/axis.h"
+#include "report/page_parts.h"
 #include "report/svg.h"
 
 namespace gracemoe {
@@ -14,17 +14,6 @@ namespace {
 
 std::string key(const std::string& figure, const std::string& text) {
   return "<div class=\"card key\"><b>" + figure + "</b><span>" + text + "</span></div>\n";
-}
-
-// "-63%" with a real minus sign; "-" where there is nothing to compare with.
-std::string change(double from, double to) {
-  if (from <= 0) return "\u2013";
-  const double percent = 100 * (to / from - 1);
-  return fmt::format("{}{:.0f}%",
-                     percent < -0.5  ? "\u2212"
-                     : percent > 0.5 ? "+"
-                                     : "",
-                     std::abs(percent));
 }
 
 std::size_t fastest_of(const std::vector<LadderRow>& rows) {
@@ -88,8 +77,8 @@ std::string key_figures(std::span<const RunStatistics> runs) {
   const auto versus = escape_xml(to.name) + " against " + escape_xml(from.name);
   return "<div class=\"keys\">\n" +
          key(fmt::format("{:.2f}\u00d7", to.speedup_over_first), "speed end to end, " + versus) +
-         key(change(from.all_to_all_s, to.all_to_all_s), "all-to-all time") +
-         key(change(from.cross_node_mb, to.cross_node_mb), "payload across nodes") +
+         key(percent_change(from.all_to_all_s, to.all_to_all_s, 0), "all-to-all time") +
+         key(percent_change(from.cross_node_mb, to.cross_node_mb, 0), "payload across nodes") +
          key(fmt::format("{:.2f} \u2192 {:.2f}", from.load_max_over_mean, to.load_max_over_mean),
              "busiest device over the mean") +
          "</div>\n";
@@ -110,8 +99,7 @@ std::string ladder_html(std::span<const RunStatistics> runs) {
 }
 
 std::string settings_html(std::span<const RunStatistics> runs) {
-  std::string html =
-      "<h2>What was run</h2>\n<div class=\"card scroll\"><table class=\"settings\">\n<tr><th></th>";
+  std::string html = "<div class=\"card scroll\"><table class=\"settings\">\n<tr><th></th>";
   for (const auto& run : runs) html += "<th>" + escape_xml(run.name) + "</th>";
   html += "</tr>\n";
   for (const auto& name : setting_keys(runs)) html += setting_row(runs, name);
@@ -119,8 +107,7 @@ std::string settings_html(std::span<const RunStatistics> runs) {
 }
 
 std::string definitions_html() {
-  return R"(<h2>How to read the figures</h2>
-<dl>
+  return R"(<dl>
 <dt>end-to-end</dt><dd>Wall time of the whole workload, prompts and generation, on the slowest device.</dd>
 <dt>all-to-all</dt><dd>Wall time inside dispatch and combine, waiting included; mean over devices.</dd>
 <dt>cross-node, intra-node</dt><dd>Payload bytes (activations and partial sums, without headers and routing entries) sent to

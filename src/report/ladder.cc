@@ -1,12 +1,8 @@
 #include "report/ladder.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
 #include <cstdio>
-#include <cstdlib>
 
 #include "base/files.h"
 #include "base/json.h"
@@ -40,8 +36,7 @@ LadderRow row_of(const RunStatistics& run, double first_s) {
   return row;
 }
 
-constexpr std::size_t kColumns = 9;
-using Cells = std::array<std::string, kColumns>;
+using Cells = std::vector<std::string>;
 
 Cells header_cells(const std::string& first) {
   return {"",         "end-to-end",    "all-to-all", "cross-node", "intra-node", "device idle",
@@ -61,31 +56,6 @@ Cells cells_of(const LadderRow& row) {
           fmt::format("{:.1f}", row.load_std),
           fmt::format("{:.2f}", row.load_max_over_mean),
           row.speedup_over_first > 0 ? fmt::format("{:.2f}x", row.speedup_over_first) : "-"};
-}
-
-// Characters, not bytes: UTF-8 continuation bytes take no column of their own.
-std::size_t display_width(const std::string& text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
-// A name is someone's input: control characters would move the cursor of the terminal.
-std::string printable(std::string text) {
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  }
-  return text;
-}
-
-std::string line_of(const Cells& cells, const std::array<std::size_t, kColumns>& width) {
-  std::string line;
-  for (std::size_t i = 0; i < kColumns; ++i) {
-    const std::string padding(width[i] - display_width(cells[i]), ' ');
-    if (i > 0) line += "  ";
-    line += i == 0 ? cells[i] + padding : padding + cells[i];
-  }
-  line.erase(line.find_last_not_of(' ') + 1);
-  return line;
 }
 
 bool fastest(const std::vector<LadderRow>& rows, const LadderRow& row) {
@@ -143,20 +113,9 @@ std::vector<LadderRow> make_ladder(std::span<const RunStatistics> runs) {
 std::string ladder_text(std::span<const RunStatistics> runs, Colour colour) {
   if (runs.empty()) return "no runs\n";
   const auto rows = make_ladder(runs);
-  std::vector<Cells> lines{header_cells(rows.front().name), unit_cells()};
-  for (const auto& row : rows) lines.push_back(cells_of(row));
-  std::array<std::size_t, kColumns> width{};
-  for (auto& cells : lines) {
-    cells[0] = printable(cells[0]);
-    cells[kColumns - 1] = printable(cells[kColumns - 1]);
-    for (std::size_t i = 0; i < kColumns; ++i)
-      width[i] = std::max(width[i], display_width(cells[i]));
-  }
-  std::string text;
-  for (std::size_t i = 0; i < lines.size(); ++i) {
-    const bool bold = colour == Colour::kAlways && i >= 2 && fastest(rows, rows[i - 2]);
-    text += (bold ? "\033[1;32m" : "") + line_of(lines[i], width) + (bold ? "\033[0m\n" : "\n");
-  }
+  std::vector<TextRow> lines{{header_cells(rows.front().name)}, {unit_cells()}};
+  for (const auto& row : rows) lines.push_back({cells_of(row), fastest(rows, row)});
+  std::string text = text_table(lines, 1, colour);
   const auto& first = runs.front();
   text += printable(describe_workload(first.workload)) + "\n";
   text += "on " + printable(describe_machine(first.machine)) + "\n";
@@ -164,8 +123,7 @@ std::string ladder_text(std::span<const RunStatistics> runs, Colour colour) {
 }
 
 void print_ladder(std::span<const RunStatistics> runs) {
-  const bool terminal = isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
-  const auto text = ladder_text(runs, terminal ? Colour::kAlways : Colour::kNever);
+  const auto text = ladder_text(runs, colour_of_stdout());
   std::fputs(text.c_str(), stdout);
   std::fflush(stdout);
 }

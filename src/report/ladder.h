@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "metrics/run_statistics.h"
+#include "report/text_table.h"
 
 namespace gracemoe {
 
@@ -31,7 +32,6 @@ struct LadderRow {
 };
 std::vector<LadderRow> make_ladder(std::span<const RunStatistics> runs);
 
-enum class Colour { kNever, kAlways };
 // An aligned table with a line of units, the machine and the workload; ends with a newline. With
 // colour, the fastest row stands out.
 std::string ladder_text(std::span<const RunStatistics> runs, Colour colour);

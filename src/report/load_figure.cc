@@ -8,12 +8,13 @@
 
 #include "base/error.h"
 #include "report/axis.h"
+#include "report/page_parts.h"
 #include "report/svg.h"
 
 namespace gracemoe {
 namespace {
 
-constexpr std::size_t kMaxLayers = 16;
+constexpr std::size_t kMaxLayers = 16, kOpenLayers = 6;
 constexpr double kPanelWidth = 300, kPanelHeight = 112, kLeft = 34, kTop = 20, kBottom = 18;
 constexpr double kPlotWidth = kPanelWidth - kLeft - 4, kPlotHeight = kPanelHeight - kTop - kBottom;
 
@@ -69,8 +70,23 @@ std::string panel(const LoadColumn& column, std::size_t layer, double top) {
   return svg.str();
 }
 
+// Columns of equal width that stay readable: what is too narrow for them scrolls.
+std::string panel_table(std::span<const LoadColumn> columns, const std::string& rows) {
+  return fmt::format("<table class=\"panels\" style=\"min-width:{}px\">\n{}</table>\n",
+                     86 + 220 * columns.size(), rows);
+}
+
+std::string panel_row(std::span<const LoadColumn> columns, std::size_t layer, double top) {
+  std::string html = fmt::format("<tr><th class=\"row\">layer {}</th>", layer);
+  for (const auto& column : columns) {
+    html +=
+        layer < column.loads.size() ? "<td>" + panel(column, layer, top) + "</td>" : "<td></td>";
+  }
+  return html + "</tr>\n";
+}
+
 std::string header_row(std::span<const LoadColumn> columns) {
-  std::string html = "<tr><th></th>";
+  std::string html = "<tr><th class=\"row\"></th>";
   for (const auto& column : columns) {
     double sum = 0, worst = 1;
     for (const auto& loads : column.loads) {
@@ -121,23 +137,32 @@ LoadColumn expected_loads(const RoutingStatistics& statistics, const Plan& plan,
   return column;
 }
 
+std::string load_key_line(std::span<const LoadColumn> columns) {
+  int nodes = 0;
+  for (const auto& column : columns) {
+    for (const int node : column.node_of) nodes = std::max(nodes, node + 1);
+  }
+  std::vector<KeyEntry> entries;
+  for (int b = 0; b < std::min(nodes, 6); ++b)
+    entries.push_back({fmt::format("node{}", b), fmt::format("devices of node {}", b)});
+  entries.push_back({"", "dashed line: the layer's mean"});
+  return key_line(entries);
+}
+
 std::string load_figure(std::span<const LoadColumn> columns) {
   if (columns.empty() || columns.front().loads.empty()) return "";
   const double top = axis_top(columns);
   const std::size_t layers = columns.front().loads.size();
-  std::string html = "<div class=\"card scroll\"><table class=\"panels\">\n" + header_row(columns);
-  for (const std::size_t layer : drawn_layers(layers)) {
-    html += fmt::format("<tr><th class=\"row\">layer {}</th>", layer);
-    for (const auto& column : columns) {
-      if (layer >= column.loads.size()) {
-        html += "<td></td>";
-        continue;
-      }
-      html += "<td>" + panel(column, layer, top) + "</td>";
-    }
-    html += "</tr>\n";
-  }
-  html += "</table></div>\n";
+  const auto drawn = drawn_layers(layers);
+  const Folding folding = fold(drawn.size(), kOpenLayers);
+  std::string rows = header_row(columns);
+  for (const std::size_t i : folding.open) rows += panel_row(columns, drawn[i], top);
+  std::string folded;
+  for (const std::size_t i : folding.folded) folded += panel_row(columns, drawn[i], top);
+  if (!folded.empty()) folded = panel_table(columns, folded);
+  std::string html = "<div class=\"card scroll\">" + panel_table(columns, rows) +
+                     details(fmt::format("{} more layers", folding.folded.size()), folded) +
+                     "</div>\n";
   if (layers > kMaxLayers) {
     html += fmt::format(
         "<p class=\"note\">{} of {} layers are drawn, evenly spaced; the figures "

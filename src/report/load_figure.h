@@ -29,5 +29,7 @@ LoadColumn expected_loads(const RoutingStatistics& statistics, const Plan& plan,
 // All layers, or 16 evenly spaced of more. Columns may differ in devices; they should have the same
 // layers.
 std::string load_figure(std::span<const LoadColumn> columns);
+// What the colours of the bars mean: the nodes of the columns' devices.
+std::string load_key_line(std::span<const LoadColumn> columns);
 
 }  // namespace gracemoe

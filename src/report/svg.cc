@@ -83,7 +83,8 @@ std::string svg_number(double value) {
 
 Svg::Svg(double width, double height, std::string_view label) {
   body_ = fmt::format(
-      "<svg viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" role=\"img\" "
+      "<svg viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" style=\"--width:{0}px\" "
+      "role=\"img\" "
       "aria-label=\"{2}\">\n",
       svg_number(width), svg_number(height), escape_xml(label));
 }
@@ -100,6 +101,33 @@ void Svg::line(double x1, double y1, double x2, double y2, std::string_view css_
   body_ +=
       fmt::format("<line x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\" class=\"{}\"/>\n", svg_number(x1),
                   svg_number(y1), svg_number(x2), svg_number(y2), escape_xml(css_class));
+}
+
+void Svg::circle(double x, double y, double radius, std::string_view css_class,
+                 std::string_view tooltip) {
+  body_ += fmt::format(R"(<circle cx="{}" cy="{}" r="{}" class="{}")", svg_number(x), svg_number(y),
+                       svg_number(size_of(radius)), escape_xml(css_class));
+  body_ += tooltip.empty() ? "/>\n" : "><title>" + escape_xml(tooltip) + "</title></circle>\n";
+}
+
+void Svg::polyline(std::span<const std::pair<double, double>> points, std::string_view css_class) {
+  if (points.size() < 2) return;
+  std::string list;
+  for (const auto& [x, y] : points) {
+    list += (list.empty() ? "" : " ") + svg_number(x) + "," + svg_number(y);
+  }
+  body_ += fmt::format("<polyline points=\"{}\" class=\"{}\"/>\n", list, escape_xml(css_class));
+}
+
+void Svg::rects(std::span<const std::array<double, 4>> rectangles, std::string_view css_class) {
+  if (rectangles.empty()) return;
+  std::string path;
+  for (const auto& [x, y, width, height] : rectangles) {
+    const auto w = svg_number(size_of(width));
+    path += fmt::format("M{} {}h{}v{}h-{}z", svg_number(x), svg_number(y), w,
+                        svg_number(size_of(height)), w);
+  }
+  body_ += fmt::format("<path d=\"{}\" class=\"{}\"/>\n", path, escape_xml(css_class));
 }
 
 void Svg::text(double x, double y, std::string_view content, std::string_view css_class) {

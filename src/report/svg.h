@@ -2,8 +2,11 @@
 // the picture, so that one picture serves light and dark mode. Also the escaping that all text in
 // the page goes through.
 #pragma once
+#include <array>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace gracemoe {
 
@@ -25,6 +28,14 @@ class Svg {
   void rect(double x, double y, double width, double height, std::string_view css_class,
             std::string_view tooltip = {});
   void line(double x1, double y1, double x2, double y2, std::string_view css_class);
+  // An empty `tooltip` adds none.
+  void circle(double x, double y, double radius, std::string_view css_class,
+              std::string_view tooltip = {});
+  // [points] (x, y), joined by straight lines; nothing below two.
+  void polyline(std::span<const std::pair<double, double>> points, std::string_view css_class);
+  // Axis-parallel rectangles of one class, [rectangles] (x, y, width, height), as one element: a
+  // tenth of the bytes of as many rect().
+  void rects(std::span<const std::array<double, 4>> rectangles, std::string_view css_class);
   // (x, y) is on the base line; the class sets the anchor.
   void text(double x, double y, std::string_view content, std::string_view css_class);
   // Stretched over the rectangle, pixels kept sharp.

@@ -48,6 +48,7 @@ TEST(Evaluate, ByHand) {
   EXPECT_DOUBLE_EQ(m.crossing_share, 2.0 / 3);
   EXPECT_DOUBLE_EQ(m.devices_visited, (1 + 1 + 2) / 3.0);
   EXPECT_DOUBLE_EQ(m.crossing_copies, (0 + 2 + 3) / 3.0);
+  EXPECT_THAT(m.visits, ElementsAre(1, 2));
   EXPECT_THAT(m.load, ElementsAre(3, 1, 1, 4));
   EXPECT_DOUBLE_EQ(m.load_max_over_mean, 4 / 2.25);
   EXPECT_DOUBLE_EQ(m.load_std, std::sqrt((0.5625 + 2 * 1.5625 + 3.0625) / 4));
@@ -96,11 +97,31 @@ RoutingMetrics empty_metrics(const Plan& plan, int layer) {
   m.load = m.intra_sent = m.intra_received = std::vector<std::int64_t>(devices);
   m.node_sent = m.node_received = std::vector<std::int64_t>(nodes);
   m.node_pair_rows.resize(nodes * nodes);
+  m.visits.resize(nodes);
   m.node_groups.resize(static_cast<std::size_t>(plan.top_k) + 1);
   m.device_groups = m.intra_groups = m.node_groups;
   for (int device = 0; device < plan.topology.devices(); ++device)
     m.instance_load.emplace_back(plan.experts_on(layer, device).size());
   return m;
+}
+
+// Longest sequences first, each to the device with the fewest tokens.
+std::map<std::int32_t, int> slow_homes(const RoutingTrace& trace, int devices) {
+  std::vector<std::pair<std::int64_t, std::int32_t>> sequences;  // tokens, number
+  for (const std::int32_t s : trace.sequence)
+    if (std::none_of(sequences.begin(), sequences.end(),
+                     [&](const auto& known) { return known.second == s; }))
+      sequences.emplace_back(std::count(trace.sequence.begin(), trace.sequence.end(), s), s);
+  std::stable_sort(sequences.begin(), sequences.end(),
+                   [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::vector<std::int64_t> dealt(static_cast<std::size_t>(devices));
+  std::map<std::int32_t, int> home_of;
+  for (const auto& [tokens, number] : sequences) {
+    const auto least = std::min_element(dealt.begin(), dealt.end());
+    home_of[number] = static_cast<int>(least - dealt.begin());
+    *least += tokens;
+  }
+  return home_of;
 }
 
 // The same figures from their definitions, with sets and maps.
@@ -109,17 +130,11 @@ RoutingMetrics slow_layer(const Plan& plan, const RoutingTrace& trace, RoutingPo
   const auto selector = make_selector(policy, plan);
   const Topology& topology = plan.topology;
   RoutingMetrics m = empty_metrics(plan, layer);
-  std::map<std::int32_t, int> home_of;
-  std::vector<std::int64_t> dealt(static_cast<std::size_t>(topology.devices()));
+  const std::map<std::int32_t, int> home_of = slow_homes(trace, topology.devices());
   std::map<std::int32_t, std::uint64_t> position;
   for (std::int64_t t = 0; t < trace.tokens(); ++t) {
     const std::int32_t sequence = trace.sequence[static_cast<std::size_t>(t)];
-    if (home_of.count(sequence) == 0) {
-      const auto least = std::min_element(dealt.begin(), dealt.end());
-      home_of[sequence] = static_cast<int>(least - dealt.begin());
-      *least += std::count(trace.sequence.begin(), trace.sequence.end(), sequence);
-    }
-    const int home = home_of[sequence];
+    const int home = home_of.at(sequence);
     const auto key = token_key(static_cast<std::uint64_t>(sequence), position[sequence]++);
     std::map<int, std::map<int, int>> on;  // node -> device -> experts
     for (const auto expert : trace.chosen(t, layer)) {
@@ -131,6 +146,7 @@ RoutingMetrics slow_layer(const Plan& plan, const RoutingTrace& trace, RoutingPo
     const int home_node = topology.node_of(home);
     ++m.tokens;
     if (on.size() > on.count(home_node)) m.crossing_share += 1;
+    ++m.visits[on.size() - on.count(home_node)];
     for (const auto& [node, devices] : on) {
       int experts = 0;
       for (const auto& [device, count] : devices) {
@@ -170,6 +186,7 @@ void expect_same(const RoutingMetrics& fast, const RoutingMetrics& slow) {
   EXPECT_DOUBLE_EQ(fast.crossing_copies,
                    static_cast<double>(slow.cross_node_rows.flat_per_expert) / tokens);
   EXPECT_EQ(fast.load, slow.load);
+  EXPECT_EQ(fast.visits, slow.visits);
   EXPECT_EQ(fast.node_groups, slow.node_groups);
   EXPECT_EQ(fast.device_groups, slow.device_groups);
   EXPECT_EQ(fast.node_pair_rows, slow.node_pair_rows);
@@ -214,6 +231,7 @@ TEST(Evaluate, TotalsAreSumsAndMeansOverLayers) {
   EXPECT_EQ(m.total.copies, a.copies + b.copies);
   EXPECT_DOUBLE_EQ(m.total.extra_memory, plan.copies() / 32.0);
   EXPECT_EQ(m.total.load[2], a.load[2] + b.load[2]);
+  EXPECT_EQ(m.total.visits[1], a.visits[1] + b.visits[1]);
 }
 
 // With two nodes a replica can only save a visit; with more, the draw among far replicas may add

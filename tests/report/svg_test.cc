@@ -80,6 +80,30 @@ TEST(Axis, TicksAreRoundAndEndBelowTheTop) {
   }
 }
 
+TEST(Axis, TicksBetweenStartAtARoundNumber) {
+  EXPECT_THAT(axis_ticks_between(1, 3, 4), ElementsAre(1, 1.5, 2, 2.5, 3));
+  EXPECT_THAT(axis_ticks_between(0.7, 3.2, 3), ElementsAre(1, 2, 3));
+  EXPECT_THAT(axis_ticks_between(2, 2, 4), ElementsAre(2));
+  EXPECT_THAT(axis_ticks_between(0, std::numeric_limits<double>::infinity(), 4), ElementsAre(0));
+}
+
+TEST(Svg, CurvesAndManyRectangles) {
+  Svg svg(10, 10, "x");
+  const std::vector<std::pair<double, double>> one{{1, 2}}, two{{1, 2}, {3.5, 4}};
+  svg.polyline(one, "curve");
+  EXPECT_THAT(svg.str(), Not(HasSubstr("polyline")));
+  svg.polyline(two, "curve a");
+  svg.circle(5, 5, -1, "dot", "<tip>");
+  const std::vector<std::array<double, 4>> cells{{0, 0, 2, 3}, {4, 0.5, 2, 3}};
+  svg.rects(cells, "both");
+  svg.rects({}, "none");
+  EXPECT_EQ(MarkupCheck::problem(svg.str()), "");
+  EXPECT_THAT(svg.str(), HasSubstr("<polyline points=\"1,2 3.5,4\" class=\"curve a\"/>"));
+  EXPECT_THAT(svg.str(), HasSubstr("r=\"0\" class=\"dot\"><title>&lt;tip&gt;</title></circle>"));
+  EXPECT_THAT(svg.str(), HasSubstr("<path d=\"M0 0h2v3h-2zM4 0.5h2v3h-2z\" class=\"both\"/>"));
+  EXPECT_THAT(svg.str(), Not(HasSubstr("none")));
+}
+
 TEST(Axis, NumbersAreShort) {
   EXPECT_EQ(short_number(0), "0");
   EXPECT_EQ(short_number(0.04213), "0.042");
