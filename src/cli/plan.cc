@@ -5,58 +5,167 @@
 #include "base/progress.h"
 #include "base/safetensors.h"
 #include "cli/commands.h"
+#include "model/model_config.h"
 #include "planner/evaluate.h"
 #include "planner/planner.h"
+#include "report/plan_diff.h"
 #include "trace/statistics.h"
 
 namespace gracemoe {
 namespace {
 
 struct PlanArguments {
-  std::string trace, out, preset = "grace", topology, ratio, replication, routing = "tar";
-  int nodes = 0, devices = 0;
+  std::string trace, out, preset, topology, ratio, replication, routing = "tar", from, model;
+  std::string eplb_policy, balance_on = "tokens";
+  int nodes = 0, devices = 0, hidden = 0, expert_width = 0, expert_groups = -1;
   int holdout = 5;
+  double budget = 0, bound = 0, effort = 0, time_limit = 0, tokens_per_device = 512,
+         steps = 100'000;
+  double device_memory_gb = 0;
+  bool same_slots = false, quiet = false;
   std::uint64_t seed = 0;
 };
 
-Topology topology_of(const PlanArguments& a) {
+Cluster cluster_of(const PlanArguments& a) {
   if (!a.topology.empty() && (a.nodes > 0 || a.devices > 0))
     fail_usage({"cluster", "--topology and --nodes/--devices", "one of the two", ""});
-  if (!a.topology.empty()) return Topology::parse(a.topology);
-  if (a.nodes == 0 || a.devices == 0)
-    fail_usage(
-        {"cluster", "no size", "--nodes N --devices G (devices a node), or --topology NxG", ""});
-  return Topology::grid(a.nodes, a.devices);
+  if (a.topology.empty() && (a.nodes == 0 || a.devices == 0))
+    fail_usage({"cluster", "no size",
+                "--nodes N --devices G (devices a node), or --topology NxG or a cluster file", ""});
+  Cluster cluster = a.topology.empty() ? Cluster::uniform(Topology::grid(a.nodes, a.devices))
+                                       : cluster_from_option(a.topology);
+  if (a.device_memory_gb > 0)
+    for (DeviceSpec& device : cluster.devices) device.memory_bytes = a.device_memory_gb * 1e9;
+  return cluster;
+}
+
+// Of the experts whose weights and rows the cost model counts.
+ExpertShape shape_of(const PlanArguments& a, const Cluster& cluster) {
+  if ((a.hidden > 0) != (a.expert_width > 0) || (!a.model.empty() && a.hidden > 0))
+    fail_usage({"shape of an expert", "a part of it, or two",
+                "--model DIR, or both --hidden N and "
+                "--expert-width N",
+                ""});
+  if (!a.model.empty()) {
+    const ModelConfig config = read_model_config(a.model);
+    return {config.hidden, config.expert_width};
+  }
+  if (a.hidden > 0) return {a.hidden, a.expert_width};
+  if (cluster.compute.hidden > 0) return {cluster.compute.hidden, cluster.compute.expert_width};
+  if (a.device_memory_gb > 0)
+    fail_usage({"--device-memory", "no size of an expert",
+                "--model DIR, or --hidden N and --expert-width N", ""});
+  return {};
+}
+
+void set_search(PlannerOptions& options, const PlanArguments& a) {
+  const bool search = options.placement == Placement::kSearch;
+  const auto only_search = [&](bool given, const char* option) {
+    if (given && !search) fail_usage({option, "preset " + options.preset, "the preset grace+", ""});
+  };
+  only_search(a.bound > 0, "--balance");
+  only_search(a.effort > 0, "--effort");
+  only_search(a.time_limit > 0, "--time-limit");
+  only_search(a.same_slots, "--same-slots");
+  only_search(a.balance_on != "tokens", "--balance-on");
+  only_search(!a.from.empty(), "--from");
+  if (a.bound > 0) options.balance_bound = a.bound;
+  if (a.effort > 0) options.effort = a.effort;
+  options.time_limit_s = a.time_limit;
+  options.same_slots = a.same_slots;
+  options.balance_experts = a.balance_on == "experts";
 }
 
 PlannerOptions options_of(const PlanArguments& a) {
-  PlannerOptions options = preset_by_name(a.preset);
+  const std::string preset = !a.preset.empty() ? a.preset : a.from.empty() ? "grace" : "grace+";
+  PlannerOptions options = preset_by_name(preset);
   options.seed = a.seed;
+  options.quiet = a.quiet;
+  const bool grouped = options.placement == Placement::kHierarchical;
+  const bool slots =
+      options.placement == Placement::kEplb || options.placement == Placement::kBalance;
+  if (!a.ratio.empty() && !grouped)
+    fail_usage({"--ratio", "preset " + preset, "the preset grace", ""});
+  if (!a.replication.empty() && (slots || options.placement == Placement::kSearch))
+    fail_usage({"--replication", "preset " + preset + ", which chooses its own copies",
+                "--memory-budget", ""});
+  if (a.budget > 0 && !slots && options.placement != Placement::kSearch)
+    fail_usage({"--memory-budget", "preset " + preset, "grace+, eplb or balance", ""});
+  if ((!a.eplb_policy.empty() && options.placement != Placement::kEplb) ||
+      (a.expert_groups >= 0 && !slots))
+    fail_usage({"--eplb-policy or --expert-groups", "preset " + preset, "the preset eplb", ""});
   if (!a.ratio.empty()) set_ratio(options, a.ratio);
   if (!a.replication.empty()) options.replication = parse_replication(a.replication);
+  if (a.budget > 0) options.memory_budget = a.budget;
+  if (!a.eplb_policy.empty()) options.eplb_policy = parse_eplb_policy(a.eplb_policy);
+  if (a.expert_groups >= 0) options.expert_groups = a.expert_groups;
+  set_search(options, a);
   return options;
 }
 
 void print_expectation(const Plan& contiguous, const Plan& plan, const RoutingTrace& trace,
-                       RoutingPolicy routing) {
-  fmt::print("{:<12} {:>14} {:>14} {:>14} {:>14} {:>14} {:>13}\n", "", "nodes visited",
-             "tokens that", "devices", "device load", "worst layer", "extra expert");
-  fmt::print("{:<12} {:>14} {:>14} {:>14} {:>14} {:>14} {:>13}\n", "plan", "per token", "cross",
-             "visited", "max/mean", "max/mean", "memory");
+                       RoutingPolicy routing, const CostModel& model) {
+  fmt::print("{:<12} {:>14} {:>12} {:>10} {:>12} {:>12} {:>13} {:>12}\n", "", "nodes visited",
+             "tokens that", "devices", "device load", "worst layer", "extra expert", "layer time");
+  fmt::print("{:<12} {:>14} {:>12} {:>10} {:>12} {:>12} {:>13} {:>12}\n", "plan", "per token",
+             "cross", "visited", "max/mean", "max/mean", "memory", "predicted");
   double base = 0;
   for (const Plan* p : {&contiguous, &plan}) {
     if (p == &plan && plan.preset == contiguous.preset) break;  // told already
     const PlanMetrics m = evaluate(*p, trace, routing);
     double worst = 0;
     for (const RoutingMetrics& layer : m.layers) worst = std::max(worst, layer.load_max_over_mean);
-    fmt::print("{:<12} {:>14.3f} {:>13.1f}% {:>14.3f} {:>14.3f} {:>14.3f} {:>12.1f}%\n", p->preset,
-               m.total.nodes_visited, 100 * m.total.crossing_share, m.total.devices_visited,
-               m.total.load_max_over_mean, worst, 100 * m.total.extra_memory);
+    fmt::print("{:<12} {:>14.3f} {:>11.1f}% {:>10.3f} {:>12.3f} {:>12.3f} {:>12.1f}% {:>9.3f} ms\n",
+               p->preset, m.total.nodes_visited, 100 * m.total.crossing_share,
+               m.total.devices_visited, m.total.load_max_over_mean, worst,
+               100 * m.total.extra_memory, 1e3 * mean_layer_time(model, m).total_s());
     if (p == &contiguous)
       base = m.total.nodes_visited;
     else if (base > 0)
       fmt::print("{} visits {:+.1f}% other nodes per token against contiguous\n", p->preset,
                  100 * (m.total.nodes_visited / base - 1));
+  }
+}
+
+void print_memory_curve(const Plan& plan) {
+  if (plan.memory_curve.empty()) return;
+  fmt::print(
+      "\nwhat memory buys (on the text planned on, before the last refinement):\n"
+      "{:>12} {:>14} {:>12} {:>12}\n{:>12} {:>14} {:>12} {:>12}\n",
+      "extra expert", "nodes visited", "device load", "layer time", "memory", "per token",
+      "max/mean", "predicted");
+  for (const MemoryPoint& p : plan.memory_curve)
+    fmt::print("{:>11.0f}% {:>14.3f} {:>12.3f} {:>9.3f} ms\n", 100 * p.extra_memory,
+               p.nodes_visited, p.load_max_over_mean, 1e3 * p.layer_time_s);
+}
+
+// One line a layer: "layer 3: expert 12 0>2, expert 40 +3, expert 41 -1".
+void print_moves(const Plan& from, const Plan& plan, const CostModel& model) {
+  const std::vector<LayerDiff> layers = compare_plans(from, plan);
+  const LayerDiff total = total_of(layers);
+  const int arriving = total.moved + total.added;
+  if (arriving + total.dropped == 0) {
+    fmt::print("the old plan is kept: no change found would pay for moving experts\n");
+    return;
+  }
+  fmt::print("{} experts move, {} copies are added, {} dropped: {} to send, {} by the cost model\n",
+             total.moved, total.added, total.dropped,
+             human_bytes(arriving * model.workload.expert_bytes),
+             human_seconds(moving_seconds(model, arriving)));
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    if (layers[l].changes.empty()) continue;
+    std::string line;
+    for (const ExpertChange& c : layers[l].changes) {
+      line += fmt::format("{}expert {}", line.empty() ? "" : ", ", c.expert);
+      const std::size_t pairs = std::min(c.only_before.size(), c.only_after.size());
+      for (std::size_t i = 0; i < pairs; ++i)
+        line += fmt::format(" {}>{}", c.only_before[i], c.only_after[i]);
+      for (std::size_t i = pairs; i < c.only_before.size(); ++i)
+        line += fmt::format(" -{}", c.only_before[i]);
+      for (std::size_t i = pairs; i < c.only_after.size(); ++i)
+        line += fmt::format(" +{}", c.only_after[i]);
+    }
+    fmt::print("  layer {}: {}\n", l, line);
   }
 }
 
@@ -77,25 +186,8 @@ Parts read_parts(const PlanArguments& a) {
   return {count_statistics(split.fit), std::move(split.fit), std::move(split.held_out)};
 }
 
-void plan(const PlanArguments& a) {
-  if (a.holdout == 1)
-    fail_usage({"holdout", "1: nothing would be left to plan with", "0 (none) or at least 2", ""});
-  require_writable(a.out);
-  const Topology topology = topology_of(a);
-  const PlannerOptions options = options_of(a);
-  const RoutingPolicy routing = parse_routing_policy(a.routing);
-  const Parts parts = read_parts(a);
-  fmt::print("{}\n", describe(options));
-  Plan plan = make_plan(parts.fit, topology, options);
-  const bool replay = parts.seen.tokens() > 0;
-  if (replay) note_nodes_visited(plan, evaluate(plan, parts.seen, routing));
-  write_plan(a.out, plan);
-  fmt::print("{}: {} layers, {} experts on {} (nodes x devices), {} copies\n", a.out,
-             plan.layers.size(), plan.num_experts, topology.to_string(), plan.copies());
-  if (!replay) {
-    fmt::print("made from statistics: without a trace there are no tokens to say what to expect\n");
-    return;
-  }
+void print_outcome(const Plan& plan, const Parts& parts, RoutingPolicy routing,
+                   const CostModel& model) {
   const bool held_out = parts.held_out.tokens() > 0;
   const RoutingTrace& judge = held_out ? parts.held_out : parts.seen;
   fmt::print(
@@ -103,7 +195,98 @@ void plan(const PlanArguments& a) {
       with_commas(parts.seen.tokens()), with_commas(judge.tokens()),
       held_out ? "that planning did not see" : "that planning saw too (no part was held out)",
       to_string(routing));
-  print_expectation(make_plan(parts.fit, topology, preset_contiguous()), plan, judge, routing);
+  print_expectation(make_plan(parts.fit, plan.topology, preset_contiguous()), plan, judge, routing,
+                    model);
+}
+
+void plan(const PlanArguments& a) {
+  if (a.holdout == 1)
+    fail_usage({"holdout", "1: nothing would be left to plan with", "0 (none) or at least 2", ""});
+  require_writable(a.out);
+  const PlannerOptions options = options_of(a);
+  const Cluster cluster = cluster_of(a);
+  const RoutingPolicy routing = parse_routing_policy(a.routing);
+  const Parts parts = read_parts(a);
+  const bool replay = parts.seen.tokens() > 0;
+  Plan from;
+  if (!a.from.empty()) from = read_plan(a.from);
+  PlannerInput input;
+  input.statistics = &parts.fit;
+  input.trace = replay ? &parts.seen : nullptr;
+  input.model = make_cost_model(cluster, shape_of(a, cluster), a.tokens_per_device);
+  input.from = a.from.empty() ? nullptr : &from;
+  input.steps = a.steps;
+  fmt::print("{}\n", describe(options));
+  Plan plan = make_plan(input, options);
+  const bool kept = !a.from.empty() && plan == from;
+  if (replay && !kept) {
+    const PlanMetrics metrics = evaluate(plan, parts.seen, routing);
+    note_nodes_visited(plan, metrics);
+    note_predicted_time(plan, metrics, input.model);
+  }
+  write_plan(a.out, plan);
+  fmt::print("{}: {} layers, {} experts on {} (nodes x devices), {} copies\n", a.out,
+             plan.layers.size(), plan.num_experts, cluster.topology.to_string(), plan.copies());
+  if (!a.from.empty()) print_moves(from, plan, input.model);
+  if (replay)
+    print_outcome(plan, parts, routing, input.model);
+  else
+    fmt::print("made from statistics: without a trace there are no tokens to say what to expect\n");
+  fmt::print("predicted times: {}\n", describe(input.model));
+  print_memory_curve(plan);
+}
+
+void add_cluster_options(CLI::App& command, PlanArguments& a) {
+  command.add_option("--nodes", a.nodes, "nodes of the cluster")->check(CLI::PositiveNumber);
+  command.add_option("--devices", a.devices, "devices a node")->check(CLI::PositiveNumber);
+  command.add_option("--topology", a.topology,
+                     "instead: nodes x devices such as 2x4, the devices of each node such as 3,1, "
+                     "or a cluster file (.json; gracemoe calibrate writes one)");
+  command
+      .add_option("--device-memory", a.device_memory_gb,
+                  "GB a device has for experts' weights (with the shape of an expert)")
+      ->check(CLI::PositiveNumber);
+  command.add_option("--model", a.model, "model folder, for the shape of an expert");
+  command.add_option("--hidden", a.hidden, "instead: its input width")->check(CLI::PositiveNumber);
+  command.add_option("--expert-width", a.expert_width, "and its inner width")
+      ->check(CLI::PositiveNumber);
+  command
+      .add_option("--tokens-per-device", a.tokens_per_device,
+                  "tokens of a step on each device, for predicted times")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+}
+
+void add_search_options(CLI::App& command, PlanArguments& a) {
+  command
+      .add_option("--memory-budget", a.budget,
+                  "expert instances per expert, such as 1.25 for a quarter more memory (grace+: "
+                  "over all layers; eplb, balance: slots of every layer)  [1.25]")
+      ->check(CLI::Range(1.0, 1e6));
+  command.add_option("--balance", a.bound, "grace+: bound of the device load's max/mean  [1.1]")
+      ->check(CLI::Range(1.0, 1e6));
+  command
+      .add_option("--balance-on", a.balance_on,
+                  "grace+: what devices should have equally much of: tokens, or experts used in a "
+                  "step (decoding reads weights more than it computes)")
+      ->check(CLI::IsMember({"tokens", "experts"}))
+      ->capture_default_str();
+  command.add_flag("--same-slots", a.same_slots,
+                   "grace+: the same number of experts on every device in every layer, as other "
+                   "systems want it");
+  command.add_option("--effort", a.effort, "grace+: search steps, relative to the default  [1]")
+      ->check(CLI::Range(0.001, 1e6));
+  command
+      .add_option("--time-limit", a.time_limit,
+                  "grace+: seconds after which no new search begins (the plan then depends on the "
+                  "machine)")
+      ->check(CLI::PositiveNumber);
+  command.add_option("--from", a.from,
+                     "old plan: change it only where that pays for moving the weights");
+  command.add_option("--steps", a.steps, "with --from: steps that the new plan will serve")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_flag("--quiet", a.quiet, "no progress bar");
 }
 
 }  // namespace
@@ -113,15 +296,19 @@ void add_plan(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand(
       "plan", "Make a plan from a routing trace (or statistics): which device holds which experts");
   command->add_option("--trace", a->trace, "routing trace or statistics (safetensors)")->required();
-  command->add_option("--nodes", a->nodes, "nodes of the cluster")->check(CLI::PositiveNumber);
-  command->add_option("--devices", a->devices, "devices a node")->check(CLI::PositiveNumber);
-  command->add_option(
-      "--topology", a->topology,
-      "instead: nodes x devices such as 2x4, or the devices of each node such as 3,1");
-  command->add_option("--preset", a->preset, "contiguous | occult | grace")->capture_default_str();
+  add_cluster_options(*command, *a);
+  command->add_option("--preset", a->preset,
+                      "contiguous | eplb | c2r | occult | grace | balance | grace+  [grace; grace+ "
+                      "with --from]");
   command->add_option("--ratio", a->ratio,
                       "group sizes of grace: knee | uniform | free | a number in (0, 1]");
   command->add_option("--replication", a->replication, "none | fixed | dynamic");
+  command->add_option("--eplb-policy", a->eplb_policy, "auto | hierarchical | global  [auto]");
+  command
+      ->add_option("--expert-groups", a->expert_groups,
+                   "eplb, balance: groups of the model's group-limited routing")
+      ->check(CLI::NonNegativeNumber);
+  add_search_options(*command, *a);
   command->add_option("--routing", a->routing, "primary | wrr | tar, for the expectation")
       ->capture_default_str();
   command
@@ -129,7 +316,7 @@ void add_plan(CLI::App& app, Action& action) {
                    "every n-th sequence is kept from planning, to say what to expect (0: none)")
       ->check(CLI::Range(0, 1 << 30))
       ->capture_default_str();
-  command->add_option("--seed", a->seed, "of the clustering")->capture_default_str();
+  command->add_option("--seed", a->seed, "of clustering and search")->capture_default_str();
   command->add_option("--out", a->out, "plan file to write (JSON)")->required();
   command->callback(
       [a, &action] { action = [a](CliContext& context) { context.on_root([&] { plan(*a); }); }; });

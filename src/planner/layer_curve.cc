@@ -63,7 +63,7 @@ LayerCandidate candidate_of(const VisitState& state, const SearchCluster& cluste
   const VisitProblem& p = state.problem();
   LayerCandidate candidate;
   candidate.places = state.instance_lists();
-  candidate.visits = state.visits();
+  candidate.visits = std::max(0.0, state.visits());  // sums of differences may end at -1e-17
   candidate.bound = p.balance_bound;
   candidate.option.copies = state.copies();
   candidate.option.max_over_mean = state.max_over_mean();

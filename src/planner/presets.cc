@@ -11,12 +11,26 @@ const char* placement_text(Placement placement) {
   switch (placement) {
     case Placement::kContiguous:
       return "contiguous";
+    case Placement::kEplb:
+      return "eplb (by load, redundant slots)";
+    case Placement::kC2r:
+      return "c2r (equal shares, lists of collaborators)";
+    case Placement::kBalance:
+      return "balance (by load, counts and places together)";
+    case Placement::kSearch:
+      return "search (nodes visited on the trace, work bounded)";
     case Placement::kOccult:
       return "occult (equal shares, greedy by co-activation)";
     case Placement::kHierarchical:
       return "hierarchical (spectral groups: nodes, then devices)";
   }
   return "?";
+}
+
+std::string number_text(double value) {
+  char text[32];
+  const auto result = std::to_chars(text, text + sizeof(text), value);
+  return {text, result.ptr};
 }
 
 std::string ratio_text(const PlannerOptions& options) {
@@ -27,11 +41,8 @@ std::string ratio_text(const PlannerOptions& options) {
       return "knee";
     case RatioPolicy::kFree:
       return "free";
-    case RatioPolicy::kFixed: {
-      char text[32];
-      const auto result = std::to_chars(text, text + sizeof(text), options.ratio);
-      return {text, result.ptr};
-    }
+    case RatioPolicy::kFixed:
+      return number_text(options.ratio);
   }
   return "?";
 }
@@ -42,6 +53,38 @@ PlannerOptions preset_contiguous() {
   PlannerOptions options;
   options.preset = "contiguous";
   options.placement = Placement::kContiguous;
+  options.replication = Replication::kNone;
+  return options;
+}
+
+PlannerOptions preset_eplb() {
+  PlannerOptions options;
+  options.preset = "eplb";
+  options.placement = Placement::kEplb;
+  options.replication = Replication::kNone;
+  return options;
+}
+
+PlannerOptions preset_c2r() {
+  PlannerOptions options;
+  options.preset = "c2r";
+  options.placement = Placement::kC2r;
+  options.replication = Replication::kNone;
+  return options;
+}
+
+PlannerOptions preset_balance() {
+  PlannerOptions options;
+  options.preset = "balance";
+  options.placement = Placement::kBalance;
+  options.replication = Replication::kNone;
+  return options;
+}
+
+PlannerOptions preset_grace_plus() {
+  PlannerOptions options;
+  options.preset = "grace+";
+  options.placement = Placement::kSearch;
   options.replication = Replication::kNone;
   return options;
 }
@@ -64,9 +107,11 @@ PlannerOptions preset_grace() {
 }
 
 PlannerOptions preset_by_name(const std::string& name) {
-  for (const auto& preset : {preset_contiguous(), preset_occult(), preset_grace()})
+  for (const auto& preset : {preset_contiguous(), preset_eplb(), preset_c2r(), preset_occult(),
+                             preset_grace(), preset_balance(), preset_grace_plus()})
     if (name == preset.preset) return preset;
-  fail_usage({"preset", "'" + name + "'", "contiguous, occult or grace", ""});
+  fail_usage(
+      {"preset", "'" + name + "'", "contiguous, eplb, c2r, occult, grace, balance or grace+", ""});
 }
 
 void set_ratio(PlannerOptions& options, const std::string& text) {
@@ -106,8 +151,40 @@ const char* to_string(Replication replication) {
   return "?";
 }
 
+EplbPolicy parse_eplb_policy(const std::string& text) {
+  if (text == "auto") return EplbPolicy::kAuto;
+  if (text == "hierarchical") return EplbPolicy::kHierarchical;
+  if (text == "global") return EplbPolicy::kGlobal;
+  fail_usage({"EPLB policy", "'" + text + "'", "auto, hierarchical or global", ""});
+}
+
+namespace {
+
+std::string slots_text(const PlannerOptions& o) {
+  std::string text = "; memory budget " + number_text(o.memory_budget);
+  if (o.expert_groups > 0) text += "; expert groups " + std::to_string(o.expert_groups);
+  if (o.placement != Placement::kEplb) return text;
+  static constexpr std::array kNames{"auto", "hierarchical", "global"};
+  return text + "; policy " + kNames[static_cast<std::size_t>(o.eplb_policy)];
+}
+
+std::string search_text(const PlannerOptions& o) {
+  std::string text = "; memory budget " + number_text(o.memory_budget) + "; max/mean at most " +
+                     number_text(o.balance_bound) + " of " +
+                     (o.balance_experts ? "experts used" : "tokens") + "; effort " +
+                     number_text(o.effort) + "; seed " + std::to_string(o.seed);
+  if (o.same_slots) text += "; same slots on every device and layer";
+  if (o.time_limit_s > 0) text += "; time limit " + number_text(o.time_limit_s) + " s";
+  return text;
+}
+
+}  // namespace
+
 std::string describe(const PlannerOptions& options) {
   std::string text = std::string("placement ") + placement_text(options.placement);
+  if (options.placement == Placement::kSearch) return text + search_text(options);
+  if (options.placement == Placement::kEplb || options.placement == Placement::kBalance)
+    return text + slots_text(options);
   if (options.placement == Placement::kHierarchical)
     text += "; ratio " + ratio_text(options) + "; k-means restarts " +
             std::to_string(options.kmeans_restarts) + "; seed " + std::to_string(options.seed);

@@ -1,0 +1,177 @@
+#include "planner/search_plan.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "base/error.h"
+
+namespace gracemoe {
+namespace {
+
+// What a search has where there is no trace; 16,384 tokens know the loads of 128 experts within 3%.
+constexpr std::int64_t kSampledTokens = 16'384;
+// A new plan must be better than the old one by this part, or it is not worth the trouble.
+constexpr double kLeastGain = 0.005;
+
+// Seconds that one visit per token adds to a layer's step: a row out and a partial sum back, on the
+// links that join nodes (or the devices of the only node).
+double seconds_per_visit(const CostModel& model) {
+  const Cluster& cluster = model.cluster;
+  const bool nodes = cluster.topology.nodes() > 1;
+  const double sharing =
+      nodes ? static_cast<double>(cluster.topology.devices()) / cluster.topology.nodes() : 1;
+  const LinkSpec& link = nodes ? cluster.inter_node : cluster.intra_node;
+  return model.workload.tokens_per_device * sharing *
+         (model.workload.row_bytes + model.workload.return_row_bytes) / link.bytes_per_s;
+}
+
+double compute_seconds(const CostModel& model, int top_k) {
+  return model.workload.tokens_per_device * top_k * model.seconds_per_token_expert;
+}
+
+// Relative to the mean over pairs: a visit's bytes take as long as the link is slow.
+std::vector<double> node_costs(const Cluster& cluster) {
+  const int nodes = cluster.topology.nodes();
+  std::vector<double> cost(static_cast<std::size_t>(nodes) * static_cast<std::size_t>(nodes), 1);
+  double sum = 0;
+  const auto at = [&](int a, int b) -> double& {
+    return cost[static_cast<std::size_t>(a) * static_cast<std::size_t>(nodes) +
+                static_cast<std::size_t>(b)];
+  };
+  for (int a = 0; a < nodes; ++a)
+    for (int b = 0; b < nodes; ++b)
+      if (a != b) sum += at(a, b) = 1 / cluster.node_link(a, b).bytes_per_s;
+  for (double& c : cost) c *= nodes > 1 ? nodes * (nodes - 1) / sum : 1;
+  return cost;
+}
+
+SearchCluster search_cluster(const CostModel& model, const RoutingStatistics& statistics,
+                             const PlannerOptions& options) {
+  const Cluster& cluster = model.cluster;
+  SearchCluster search = SearchCluster::uniform(cluster.topology, statistics.num_experts);
+  double speed = 0;
+  for (const DeviceSpec& d : cluster.devices) speed += d.speed;
+  const double fair = std::ceil(options.memory_budget * statistics.num_experts * statistics.layers /
+                                    cluster.topology.devices() -
+                                1e-9);
+  for (std::size_t d = 0; d < cluster.devices.size(); ++d) {
+    const DeviceSpec& device = cluster.devices[d];
+    search.capacity[d] = device.speed / speed;
+    search.max_copies[d] = fair;
+    if (device.memory_bytes > 0)
+      search.max_copies[d] = std::floor(device.memory_bytes / model.workload.expert_bytes);
+    search.alike = search.alike && device == cluster.devices.front();
+  }
+  search.node_cost = node_costs(cluster);
+  search.alike = search.alike && cluster.node_overrides.empty() && cluster.pair_overrides.empty();
+  return search;
+}
+
+GracePlusOptions search_options(const CostModel& model, const RoutingStatistics& statistics,
+                                const PlannerOptions& o) {
+  GracePlusOptions options;
+  options.memory_budget = o.memory_budget;
+  options.balance_bound = o.balance_bound;
+  options.imbalance_cost = imbalance_cost(model, statistics.top_k);
+  if (o.balance_experts)
+    options.step_tokens = model.workload.tokens_per_device * model.cluster.topology.devices();
+  options.same_slots = o.same_slots;
+  options.effort = o.effort;
+  options.seed = o.seed;
+  options.threads = o.threads;
+  options.quiet = o.quiet;
+  if (o.time_limit_s > 0)
+    options.deadline = std::chrono::steady_clock::now() +
+                       std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+                           std::chrono::duration<double>(o.time_limit_s));
+  return options;
+}
+
+// Instances of `now` on devices where `old` has none of that expert.
+int moved_instances(const std::vector<LayerPlan>& old, const std::vector<LayerPlan>& now) {
+  int moved = 0;
+  for (std::size_t l = 0; l < now.size(); ++l)
+    for (std::size_t e = 0; e < now[l].experts.size(); ++e)
+      for (const Instance& i : now[l].experts[e]) {
+        const auto& before = old[l].experts[e];
+        moved += std::none_of(before.begin(), before.end(),
+                              [&](const Instance& b) { return b.device == i.device; });
+      }
+  return moved;
+}
+
+double step_seconds(const PlannerInput& input, const RoutingTrace& trace, const Plan& plan,
+                    int threads) {
+  const PlanMetrics metrics = evaluate(plan, trace, RoutingPolicy::kTopologyAware, threads);
+  double seconds = 0;
+  for (const RoutingMetrics& layer : metrics.layers)
+    seconds += predict(input.model, layer).total_s();
+  return seconds;
+}
+
+void check_from(const Plan& from, const RoutingStatistics& s, const Topology& topology) {
+  if (from.num_experts != s.num_experts || static_cast<int>(from.layers.size()) != s.layers ||
+      from.top_k != s.top_k)
+    fail_input({"plan to start from",
+                std::to_string(from.layers.size()) + " layers of " +
+                    std::to_string(from.num_experts) + " experts, top-" +
+                    std::to_string(from.top_k),
+                std::to_string(s.layers) + " layers of " + std::to_string(s.num_experts) +
+                    " experts, top-" + std::to_string(s.top_k) + ", as the trace",
+                "the plan and the trace of one model"});
+  if (from.topology != topology)
+    fail_input({"plan to start from", "a cluster " + from.topology.to_string(),
+                topology.to_string(), "plan anew for another cluster, without --from"});
+}
+
+}  // namespace
+
+double imbalance_cost(const CostModel& model, int top_k) {
+  const double visit = seconds_per_visit(model);
+  return visit > 0 ? std::min(10.0, compute_seconds(model, top_k) / visit) : 0;
+}
+
+double moving_seconds(const CostModel& model, int instances) {
+  const LinkSpec& link =
+      model.cluster.topology.nodes() > 1 ? model.cluster.inter_node : model.cluster.intra_node;
+  return instances * link.seconds(model.workload.expert_bytes);
+}
+
+void search_plan(const PlannerInput& input, const PlannerOptions& options, const Plan& start,
+                 Plan& plan) {
+  const RoutingStatistics& statistics = *input.statistics;
+  RoutingTrace sampled;
+  if (input.trace == nullptr)
+    sampled = sample_trace(statistics, kSampledTokens, options.seed, options.threads);
+  const RoutingTrace& trace = input.trace != nullptr ? *input.trace : sampled;
+  const SearchCluster cluster = search_cluster(input.model, statistics, options);
+  const GracePlusOptions how = search_options(input.model, statistics, options);
+  MoveCost moves;
+  if (input.from != nullptr) {
+    check_from(*input.from, statistics, input.model.cluster.topology);
+    moves.from = input.from;
+    moves.per_instance = moving_seconds(input.model, 1) /
+                         (std::max(1.0, input.steps) * seconds_per_visit(input.model));
+  }
+  GracePlusResult result =
+      grace_plus(trace, cluster, input.from != nullptr ? *input.from : start, how, moves);
+  plan.layers = std::move(result.layers);
+  plan.memory_curve = std::move(result.memory_curve);
+  const double visit = seconds_per_visit(input.model);
+  const double compute = compute_seconds(input.model, statistics.top_k);
+  for (MemoryPoint& point : plan.memory_curve)
+    point.layer_time_s = visit * point.nodes_visited + compute * point.load_max_over_mean;
+  if (input.from == nullptr) return;
+  const double old_s = step_seconds(input, trace, *input.from, options.threads);
+  const double new_s = step_seconds(input, trace, plan, options.threads);
+  const double moving =
+      moving_seconds(input.model, moved_instances(input.from->layers, plan.layers));
+  const bool fits = input.from->copies() <=
+                    (options.memory_budget - 1) * statistics.num_experts * statistics.layers + 1e-9;
+  if (fits && (old_s - new_s) * input.steps <= moving + kLeastGain * old_s * input.steps)
+    plan = *input.from;
+}
+
+}  // namespace gracemoe
