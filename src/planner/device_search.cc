@@ -12,7 +12,7 @@ namespace {
 
 // A unit of max / mean is worth as much as one device visited by every token: links inside a node
 // are fast, so that balance comes first and visits decide between balanced placements.
-constexpr double kDeviceImbalanceCost = 10;
+constexpr double kDeviceImbalanceCost = 30;
 
 double work_of(double flow, int top_k, double step_tokens) {
   return step_tokens > 0 ? -std::expm1(-flow * step_tokens * top_k) : flow;
@@ -239,6 +239,21 @@ double device_imbalance(const LayerPlan& layer, const TokenBits& tokens, int top
   DeviceWork work(tokens, top_k, cluster, step_tokens);
   work.add(layer);
   return work.max_over_mean();
+}
+
+double device_drift(const LayerPlan& layer, const TokenBits& tokens, const SearchCluster& cluster) {
+  const std::size_t devices = cluster.capacity.size();
+  std::vector<double> work(devices * static_cast<std::size_t>(tokens.views()));
+  for (std::size_t e = 0; e < layer.experts.size(); ++e) {
+    const std::vector<double> parts = serving_shares(layer.experts[e], cluster.topology);
+    for (std::size_t i = 0; i < work.size(); ++i)
+      work[i] +=
+          parts[i % devices] * tokens.share(static_cast<int>(i / devices), static_cast<int>(e));
+  }
+  std::vector<double> ratios(static_cast<std::size_t>(tokens.views()));
+  for (std::size_t i = 0; i < work.size(); ++i)
+    ratios[i / devices] = std::max(ratios[i / devices], work[i] / cluster.capacity[i % devices]);
+  return expected_on_new_text(ratios) - ratios.front();
 }
 
 namespace {

@@ -33,6 +33,10 @@ LayerPlan search_devices(const VisitState& state, const SearchCluster& cluster,
 double device_imbalance(const LayerPlan& layer, const TokenBits& tokens, int top_k,
                         const SearchCluster& cluster, double step_tokens);
 
+// How much higher max / mean is expected to be on new text (token_bits.h), before any search has
+// fitted the layer to the views.
+double device_drift(const LayerPlan& layer, const TokenBits& tokens, const SearchCluster& cluster);
+
 // Adds at most `copies` instances, each where it relieves the busiest device most, while that is
 // above the bound. Returns how many were added.
 int relieve(LayerPlan& layer, const TokenBits& tokens, int top_k, const SearchCluster& cluster,

@@ -48,7 +48,7 @@ class Planner {
   }
 
   GracePlusResult run() {
-    estimate_relief();
+    estimate_loads();
     search_curves();
     choose();
     refine();
@@ -72,9 +72,11 @@ class Planner {
   SearchGoal goal(double bound) const {
     return {bound, options_.imbalance_cost, options_.step_tokens};
   }
-  // Half of the room is kept for text that the trace does not foretell: other topics, other users.
-  // On a trace whose even and odd sequences differ in topic, loads within 1.05 became 1.09 to 1.11.
-  double inner_bound() const { return 1 + (options_.balance_bound - 1) / 2; }
+  // Room is kept for text that the trace does not foretell: other topics, other users.
+  double inner_bound() const {
+    const double room = options_.balance_bound - 1;
+    return 1 + std::max(room / 3, room - drift_ / 2);
+  }
 
   // With few layers, one layer's uneven devices are not evened out by the others.
   void limit_layers() {
@@ -122,18 +124,22 @@ class Planner {
     });
   }
 
-  // What no placement balances without copies inside a node: experts hotter than a device's share.
-  void estimate_relief() {
+  // What new text does to a balanced layer; and what no placement balances without copies inside a
+  // node, experts hotter than a device's share.
+  void estimate_loads() {
+    std::vector<double> drift(static_cast<std::size_t>(trace_.layers));
     relief_.assign(static_cast<std::size_t>(trace_.layers), 0);
     for_layers("plan: loads", [&](int layer) {
       const TokenBits all = bits(layer);
       const VisitProblem p = problem(all, layer, options_.balance_bound);
       const VisitState state(p, pack_places(p));
       LayerPlan packed = pack_devices(state, cluster_);
+      drift[static_cast<std::size_t>(layer)] = device_drift(packed, all, cluster_);
       relief_[static_cast<std::size_t>(layer)] =
           relieve(packed, all, trace_.top_k, cluster_, goal(options_.balance_bound),
                   4 * cluster_.topology.devices());
     });
+    drift_ = std::accumulate(drift.begin(), drift.end(), 0.0) / trace_.layers;
   }
 
   Annealing annealing(double parts) const {
@@ -230,7 +236,7 @@ class Planner {
     const auto l = static_cast<std::size_t>(layer);
     const SearchGoal how = goal(options_.balance_bound);
     const LayerPlan* keep = moves_.from != nullptr ? &moves_.from->layers[l] : nullptr;
-    layers_[l] = search_devices(state, cluster_, how, annealing(2),
+    layers_[l] = search_devices(state, cluster_, how, annealing(4),
                                 hash_combine(options_.seed + 2, l), keep, moves_.per_instance);
     relieve(layers_[l], *state.problem().tokens, trace_.top_k, cluster_, how, relief);
   }
@@ -318,6 +324,7 @@ class Planner {
   const MoveCost& moves_;
   std::int64_t token_limit_;
   int budget_, reserve_ = 0;
+  double drift_ = 0;
   std::vector<int> relief_;  // [layers] copies that balance alone would take
   std::vector<std::vector<LayerCandidate>> curves_;  // [layers]
   std::vector<LayerCandidate> picked_;               // [layers]
