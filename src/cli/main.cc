@@ -84,6 +84,7 @@ int main(int argc, char** argv) {
   gracemoe::add_eval(app, action);
   gracemoe::add_inspect(app, action);
   gracemoe::add_report(app, action);
+  gracemoe::add_convert(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
