@@ -134,12 +134,12 @@ void pad(const ConvertOptions& options, const Topology& topology, Placement& pla
                          : evidence.statistics ? "by load per instance"
                                                : "by fewest instances; --trace FILE chooses better";
   std::string line = fmt::format(
-      "padding: {} a device ({} a layer) for {} instances: {} added, {}: {:+.1f}% expert memory",
+      "padding: {} a device, {} a layer: {} added to {} over all layers, {}: {:+.1f}% expert "
+      "memory",
       counted(cost.slots_a_device, "slot"),
-      with_commas(std::int64_t{cost.slots_a_device} * placement.devices), with_commas(before),
-      counted(cost.added, "copie"), by,
+      with_commas(std::int64_t{cost.slots_a_device} * placement.devices),
+      counted(cost.added, "further instance"), with_commas(before), by,
       100.0 * static_cast<double>(cost.added) / static_cast<double>(before));
-  if (const auto at = line.find("1 copie added"); at != line.npos) line.replace(at + 2, 5, "copy");
   if (options.expert_bytes > 0)
     line +=
         ", " +
@@ -289,11 +289,10 @@ void write_as_other(const ConvertOptions& options, Source& source,
     need_cluster(topology, options.slots > 0 ? "--slots" : info(to).name);
   if (topology) deal_to_devices(placement, topology->devices(), source.name);
   if (to == Format::kVllmExpertRanks) {
+    if (const std::int64_t dropped = drop_copies(source); dropped > 0)
+      lines.push_back("not carried: " + counted(dropped, "further instance") +
+                      "; the format has one an expert");
     keep_layer(options, placement);
-    if (const std::int64_t dropped = drop_copies(source); dropped > 0) {
-      lines.push_back("not carried: " + with_commas(dropped) + " copies; the format has none");
-      keep_layer(options, placement);  // a plan's placement was made anew
-    }
   } else if (placement.devices > 0) {
     pad(options, *topology, placement, lines);
   }

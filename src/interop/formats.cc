@@ -125,8 +125,10 @@ std::optional<Format> detect_text(const std::string& text, const std::string& na
     return by_keys(parse_json(text, name));
   }
   if (looks_like_memra(line)) return Format::kMemra;
-  for (const char* key : {"num_slots:", "initial_global_assignments:", "layer_updates_per_iter:"})
-    if (text.find(key) != text.npos) return Format::kTrtllm;
+  const std::string from_line_start = "\n" + text;
+  for (const char* key :
+       {"\nnum_slots:", "\ninitial_global_assignments:", "\nlayer_updates_per_iter:"})
+    if (from_line_start.find(key) != text.npos) return Format::kTrtllm;
   return std::nullopt;
 }
 
