@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "base/error.h"
+#include "routing/homes.h"
 
 namespace gracemoe {
 namespace {
@@ -13,12 +14,14 @@ namespace {
 class HomeTokens {
  public:
   HomeTokens(const RoutingTrace& trace, const Topology& topology) : trace_(trace) {
-    int device = -1;
+    std::vector<std::int64_t> lengths;  // of the sequences, in order of appearance
     for (std::size_t t = 0; t < trace.sequence.size(); ++t) {
-      if (t == 0 || trace.sequence[t] != trace.sequence[t - 1])
-        device = (device + 1) % topology.devices();
-      node_.push_back(topology.node_of(device));
+      if (t == 0 || trace.sequence[t] != trace.sequence[t - 1]) lengths.push_back(0);
+      ++lengths.back();
     }
+    const std::vector<int> homes = deal_homes(lengths, topology.devices());
+    for (std::size_t s = 0; s < homes.size(); ++s)
+      node_.insert(node_.end(), static_cast<std::size_t>(lengths[s]), topology.node_of(homes[s]));
   }
   void enter_layer(int layer) {
     layer_ = layer;

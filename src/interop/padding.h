@@ -14,8 +14,8 @@ namespace gracemoe {
 // What usefulness goes by. With a trace: the tokens with their home on the device's node that no
 // longer have to visit some other node, which without the copy they visit for this expert alone;
 // then, or with statistics only, the expert's load per instance; then, or with neither, its fewest
-// instances. Homes are evaluate()'s: the s-th sequence on device s modulo devices; an expert that a
-// node lacks is taken to be served by the node of its first instance.
+// instances. Homes are those of a run of the trace (routing/homes.h); an expert that a node lacks
+// is taken to be served by the node of its first instance.
 struct PaddingEvidence {
   const RoutingTrace* trace = nullptr;
   const RoutingStatistics* statistics = nullptr;  // counted from the trace where null
