@@ -20,7 +20,7 @@ namespace {
 
 // What is being converted. Of a plan, what other systems' files cannot say stays beside it.
 struct Source {
-  Placement placement;
+  SlotPlacement placement;
   std::optional<Plan> plan;
   std::string name;
 };
@@ -61,7 +61,7 @@ Source read_source(const ConvertOptions& options, Format from) {
 }
 
 void say_read(const Source& source, Format from, Lines& lines) {
-  const Placement& p = source.placement;
+  const SlotPlacement& p = source.placement;
   const int slots = p.slots_a_device();
   const std::string spread =
       p.devices == 0 ? counted(slots, "slot")
@@ -121,7 +121,7 @@ Evidence read_evidence(const ConvertOptions& options) {
   return evidence;
 }
 
-void pad(const ConvertOptions& options, const Topology& topology, Placement& placement,
+void pad(const ConvertOptions& options, const Topology& topology, SlotPlacement& placement,
          Lines& lines) {
   const std::int64_t before = placement.instances();
   const Evidence evidence = read_evidence(options);
@@ -234,17 +234,17 @@ std::int64_t drop_copies(Source& source) {
   return dropped;
 }
 
-void keep_layer(const ConvertOptions& options, Placement& placement) {
+void keep_layer(const ConvertOptions& options, SlotPlacement& placement) {
   if (options.layer < 0) return;
   const auto layer = static_cast<std::size_t>(options.layer);
   if (layer >= placement.layers.size())
     fail_usage({"--layer", std::to_string(layer),
                 "a MoE layer from 0 to " + std::to_string(placement.layers.size() - 1), ""});
-  const Placement::Layer kept = placement.layers[layer];
+  const SlotPlacement::Layer kept = placement.layers[layer];
   std::fill(placement.layers.begin(), placement.layers.end(), kept);
 }
 
-std::string text_of(const Placement& placement, const ConvertOptions& options, Format to,
+std::string text_of(const SlotPlacement& placement, const ConvertOptions& options, Format to,
                     const std::string& name) {
   const auto numbers = [&] {
     return numbers_to_write(options.choice, placement.numbers,
@@ -266,7 +266,7 @@ std::string text_of(const Placement& placement, const ConvertOptions& options, F
   }
 }
 
-void say_written(const Placement& placement, const ConvertOptions& options, Format to,
+void say_written(const SlotPlacement& placement, const ConvertOptions& options, Format to,
                  Lines& lines) {
   const auto slots = static_cast<std::int64_t>(placement.slots(0).size());
   lines.push_back(fmt::format(
@@ -284,7 +284,7 @@ void say_written(const Placement& placement, const ConvertOptions& options, Form
 
 void write_as_other(const ConvertOptions& options, Source& source,
                     const std::optional<Topology>& topology, Format to, Lines& lines) {
-  Placement& placement = source.placement;
+  SlotPlacement& placement = source.placement;
   if (to == Format::kVllmExpertRanks || to == Format::kVllmAscend || options.slots > 0)
     need_cluster(topology, options.slots > 0 ? "--slots" : info(to).name);
   if (topology) deal_to_devices(placement, topology->devices(), source.name);

@@ -46,7 +46,7 @@ class HomeTokens {
 // One layer being filled.
 class LayerFiller {
  public:
-  LayerFiller(Placement::Layer& layer, int experts, const Topology& topology, HomeTokens* homes,
+  LayerFiller(SlotPlacement::Layer& layer, int experts, const Topology& topology, HomeTokens* homes,
               std::span<const double> load)
       : layer_(layer), topology_(topology), homes_(homes), load_(load) {
     const auto n = static_cast<std::size_t>(experts);
@@ -176,7 +176,7 @@ class LayerFiller {
         device_load_[d] += static_cast<int>(d) == choice.device ? after : after - before;
   }
 
-  Placement::Layer& layer_;
+  SlotPlacement::Layer& layer_;
   const Topology& topology_;
   HomeTokens* homes_;             // null: no trace
   std::span<const double> load_;  // [experts], or empty
@@ -186,7 +186,7 @@ class LayerFiller {
   std::vector<std::vector<std::int64_t>> gain_;  // [nodes][experts] tokens saved a visit
 };
 
-void check_evidence(const Placement& placement, int layers, int experts, const char* kind) {
+void check_evidence(const SlotPlacement& placement, int layers, int experts, const char* kind) {
   if (layers != static_cast<int>(placement.layers.size()) || experts != placement.num_experts)
     fail_input({std::string("the ") + kind + " to pad by",
                 std::to_string(layers) + " layers of " + std::to_string(experts) + " experts",
@@ -195,7 +195,7 @@ void check_evidence(const Placement& placement, int layers, int experts, const c
                 ""});
 }
 
-int slots_needed(const Placement& placement, int slots) {
+int slots_needed(const SlotPlacement& placement, int slots) {
   std::size_t most = 0;
   for (const auto& layer : placement.layers)
     for (const auto& device : layer) most = std::max(most, device.size());
@@ -219,7 +219,7 @@ int slots_needed(const Placement& placement, int slots) {
 }
 
 // Room in a device with duplicates (imported ones) may outnumber the experts that it lacks.
-void check_full(const Placement& placement, std::size_t layer, std::size_t slots) {
+void check_full(const SlotPlacement& placement, std::size_t layer, std::size_t slots) {
   for (std::size_t d = 0; d < placement.layers[layer].size(); ++d)
     if (placement.layers[layer][d].size() < slots)
       fail_input({"MoE layer " + std::to_string(layer) + ", device " + std::to_string(d),
@@ -231,7 +231,7 @@ void check_full(const Placement& placement, std::size_t layer, std::size_t slots
 
 }  // namespace
 
-PaddingCost pad_slots(Placement& placement, const Topology& topology, int slots,
+PaddingCost pad_slots(SlotPlacement& placement, const Topology& topology, int slots,
                       const PaddingEvidence& evidence) {
   GM_CHECK(placement.devices == topology.devices(), "pad_slots: the devices are not dealt");
   std::optional<HomeTokens> homes;

@@ -31,7 +31,7 @@ struct PaddingCost {
 // depends on nothing else. Errors: kUsage if `slots` is no multiple of the devices, too few, or so
 // many that a device would hold an expert twice; kInput if the evidence is of other experts or
 // layers. Cost: a few operations a (token, expert) and a (copy added, node, expert).
-PaddingCost pad_slots(Placement& placement, const Topology& topology, int slots,
+PaddingCost pad_slots(SlotPlacement& placement, const Topology& topology, int slots,
                       const PaddingEvidence& evidence);
 
 }  // namespace gracemoe

@@ -13,7 +13,7 @@ std::string layer_name(const std::string& name, std::size_t layer) {
   return name + ": MoE layer " + std::to_string(layer);
 }
 
-int largest_id(const Placement& placement) {
+int largest_id(const SlotPlacement& placement) {
   int largest = -1;
   for (const auto& layer : placement.layers)
     for (const auto& slots : layer)
@@ -21,7 +21,7 @@ int largest_id(const Placement& placement) {
   return largest;
 }
 
-void check_layer(const Placement& placement, std::size_t index, const std::string& name) {
+void check_layer(const SlotPlacement& placement, std::size_t index, const std::string& name) {
   std::vector<bool> placed(static_cast<std::size_t>(placement.num_experts));
   for (const auto& slots : placement.layers[index]) {
     for (const int expert : slots) {
@@ -40,13 +40,13 @@ void check_layer(const Placement& placement, std::size_t index, const std::strin
 
 }  // namespace
 
-std::vector<int> Placement::slots(std::size_t layer) const {
+std::vector<int> SlotPlacement::slots(std::size_t layer) const {
   std::vector<int> all;
   for (const auto& device : layers[layer]) all.insert(all.end(), device.begin(), device.end());
   return all;
 }
 
-int Placement::slots_a_device() const {
+int SlotPlacement::slots_a_device() const {
   const std::size_t first = layers.empty() ? 0 : layers[0][0].size();
   for (const Layer& layer : layers)
     for (const auto& slots : layer)
@@ -54,14 +54,15 @@ int Placement::slots_a_device() const {
   return static_cast<int>(first);
 }
 
-std::int64_t Placement::instances() const {
+std::int64_t SlotPlacement::instances() const {
   std::size_t count = 0;
   for (const Layer& layer : layers)
     for (const auto& slots : layer) count += slots.size();
   return static_cast<std::int64_t>(count);
 }
 
-void settle_experts(Placement& placement, const PlacementHints& hints, const std::string& name) {
+void settle_experts(SlotPlacement& placement, const PlacementHints& hints,
+                    const std::string& name) {
   if (placement.layers.empty()) fail_input({name, "no layer", "at least one MoE layer", ""});
   const int largest = largest_id(placement);
   if (largest < 0) fail_input({name, "no slot", "at least one expert in every layer", ""});
@@ -72,9 +73,9 @@ void settle_experts(Placement& placement, const PlacementHints& hints, const std
   for (std::size_t l = 0; l < placement.layers.size(); ++l) check_layer(placement, l, name);
 }
 
-Placement placement_of_rows(std::vector<std::vector<int>> rows, const PlacementHints& hints,
-                            const std::string& name) {
-  Placement placement;
+SlotPlacement placement_of_rows(std::vector<std::vector<int>> rows, const PlacementHints& hints,
+                                const std::string& name) {
+  SlotPlacement placement;
   for (std::vector<int>& row : rows) {
     if (!placement.layers.empty() && row.size() != placement.layers[0][0].size())
       fail_input({layer_name(name, placement.layers.size()), std::to_string(row.size()) + " slots",
@@ -85,7 +86,7 @@ Placement placement_of_rows(std::vector<std::vector<int>> rows, const PlacementH
   return placement;
 }
 
-void deal_to_devices(Placement& placement, int devices, const std::string& name) {
+void deal_to_devices(SlotPlacement& placement, int devices, const std::string& name) {
   if (placement.devices == devices) return;
   if (placement.devices > 0)
     fail_input({name, std::to_string(placement.devices) + " devices",
@@ -106,7 +107,7 @@ void deal_to_devices(Placement& placement, int devices, const std::string& name)
   placement.devices = devices;
 }
 
-Plan to_plan(const Placement& placement, const PlanFacts& facts, FoldedSlots* folded) {
+Plan to_plan(const SlotPlacement& placement, const PlanFacts& facts, FoldedSlots* folded) {
   GM_CHECK(placement.devices == facts.topology.devices(), "to_plan: the devices are not dealt");
   Plan plan;
   plan.preset = "imported";
@@ -138,8 +139,8 @@ Plan to_plan(const Placement& placement, const PlanFacts& facts, FoldedSlots* fo
   return plan;
 }
 
-Placement from_plan(const Plan& plan) {
-  Placement placement;
+SlotPlacement from_plan(const Plan& plan) {
+  SlotPlacement placement;
   placement.num_experts = plan.num_experts;
   placement.devices = plan.topology.devices();
   placement.model = plan.model;

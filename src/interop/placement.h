@@ -11,7 +11,7 @@
 
 namespace gracemoe {
 
-struct Placement {
+struct SlotPlacement {
   using Layer = std::vector<std::vector<int>>;  // [devices][slots] expert ids
 
   int num_experts = 0;
@@ -38,14 +38,14 @@ struct PlacementHints {
 // A placement of `rows` [MoE layers][slots], devices unknown. Settles num_experts (the largest id
 // + 1, unless hinted) and checks that every expert is in every layer. Errors (kInput) name `name`,
 // the layer and the expert.
-Placement placement_of_rows(std::vector<std::vector<int>> rows, const PlacementHints& hints,
-                            const std::string& name);
+SlotPlacement placement_of_rows(std::vector<std::vector<int>> rows, const PlacementHints& hints,
+                                const std::string& name);
 // The same check for a placement whose layers are filled.
-void settle_experts(Placement& placement, const PlacementHints& hints, const std::string& name);
+void settle_experts(SlotPlacement& placement, const PlacementHints& hints, const std::string& name);
 
 // Makes the devices known: slot s of S is on device s / (S / devices). Errors (kInput): the slots
 // do not divide evenly; the placement has another number of devices.
-void deal_to_devices(Placement& placement, int devices, const std::string& name);
+void deal_to_devices(SlotPlacement& placement, int devices, const std::string& name);
 
 struct PlanFacts {  // of the plan to make
   Topology topology;
@@ -58,10 +58,10 @@ struct FoldedSlots {
 // An expert's instances in slot order, so the primary is the one in the lowest slot. Slots of one
 // expert on one device become one instance whose polling weight is their number: systems that
 // choose among slots evenly use it so.
-Plan to_plan(const Placement& placement, const PlanFacts& facts, FoldedSlots* folded = nullptr);
+Plan to_plan(const SlotPlacement& placement, const PlanFacts& facts, FoldedSlots* folded = nullptr);
 
 // A device's slots: primaries by rising id, then copies by rising id. Devices may differ in size
 // (see padding.h).
-Placement from_plan(const Plan& plan);
+SlotPlacement from_plan(const Plan& plan);
 
 }  // namespace gracemoe

@@ -50,8 +50,8 @@ int moe_layer(const LayerNumbers& numbers, int row) {
 
 }  // namespace
 
-Placement read_sglang_placement(const std::string& text, const std::string& name,
-                                const PlacementHints& hints) {
+SlotPlacement read_sglang_placement(const std::string& text, const std::string& name,
+                                    const PlacementHints& hints) {
   const Json json = parse_json(text, name);
   const JsonObject object(json, name);
   const auto rows = int_table(object.raw(kMap), kMaxExperts - 1, object.key_name(kMap));
@@ -59,7 +59,7 @@ Placement read_sglang_placement(const std::string& text, const std::string& name
   std::vector<std::vector<int>> chosen;
   chosen.reserve(numbers.absolute.size());
   for (const int row : numbers.absolute) chosen.push_back(rows[static_cast<std::size_t>(row)]);
-  Placement placement = placement_of_rows(std::move(chosen), hints, object.key_name(kMap));
+  SlotPlacement placement = placement_of_rows(std::move(chosen), hints, object.key_name(kMap));
   placement.numbers = std::move(numbers);
   return placement;
 }
@@ -77,7 +77,7 @@ Loads read_sglang_counts(const std::string& text, const std::string& name,
   return loads_of_all_layers(sum, choice, what);
 }
 
-std::string sglang_placement_text(const Placement& placement, const LayerNumbers& numbers) {
+std::string sglang_placement_text(const SlotPlacement& placement, const LayerNumbers& numbers) {
   std::vector<int> dense = placement.slots(0);
   for (std::size_t s = 0; s < dense.size(); ++s)
     dense[s] = static_cast<int>(s % static_cast<std::size_t>(placement.num_experts));

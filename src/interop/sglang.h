@@ -11,14 +11,14 @@
 namespace gracemoe {
 
 // Errors (kInput) of the readers name `name` and the key. `text` is a whole file.
-Placement read_sglang_placement(const std::string& text, const std::string& name,
-                                const PlacementHints& hints);
+SlotPlacement read_sglang_placement(const std::string& text, const std::string& name,
+                                    const PlacementHints& hints);
 Loads read_sglang_counts(const std::string& text, const std::string& name,
                          const LayerChoice& choice);
 
 // `numbers` place the MoE layers among the hidden ones (numbers_to_write). A dense layer's row is
 // slot s % experts, and 0 for counts. The placement has the same number of slots everywhere.
-std::string sglang_placement_text(const Placement& placement, const LayerNumbers& numbers);
+std::string sglang_placement_text(const SlotPlacement& placement, const LayerNumbers& numbers);
 std::string sglang_counts_text(const RoutingStatistics& statistics, const LayerNumbers& numbers);
 
 }  // namespace gracemoe

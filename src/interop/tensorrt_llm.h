@@ -16,9 +16,9 @@ namespace gracemoe {
 // Errors (kInput) name `name` and the key. `text` is a whole file. No limit on aliases is needed:
 // a list may serve many layers, which costs what those layers' slots cost, and there are at most
 // kMaxHiddenLayers.
-Placement read_trtllm_placement(const std::string& text, const std::string& name,
-                                const PlacementHints& hints);
-std::string trtllm_placement_text(const Placement& placement, const LayerNumbers& numbers);
+SlotPlacement read_trtllm_placement(const std::string& text, const std::string& name,
+                                    const PlacementHints& hints);
+std::string trtllm_placement_text(const SlotPlacement& placement, const LayerNumbers& numbers);
 
 Loads read_trtllm_statistics(const std::filesystem::path& folder);
 // Makes the folder if it is not there; one iteration, 0, of one rank, 0. Error (kInput) if a layer

@@ -58,7 +58,8 @@ void check_keys(const YAML::Node& file, const std::string& name) {
   }
 }
 
-Placement read_nodes(const YAML::Node& file, const std::string& name, const PlacementHints& hints) {
+SlotPlacement read_nodes(const YAML::Node& file, const std::string& name,
+                         const PlacementHints& hints) {
   if (!file.IsMap()) fail_input({name, show(file), "a mapping with " + std::string(kSlots), ""});
   check_keys(file, name);
   const auto slots =
@@ -82,15 +83,15 @@ Placement read_nodes(const YAML::Node& file, const std::string& name, const Plac
     numbers.absolute.push_back(layer);
     rows.push_back(std::move(experts));
   }
-  Placement placement = placement_of_rows(std::move(rows), hints, what);
+  SlotPlacement placement = placement_of_rows(std::move(rows), hints, what);
   placement.numbers = std::move(numbers);
   return placement;
 }
 
 }  // namespace
 
-Placement read_trtllm_placement(const std::string& text, const std::string& name,
-                                const PlacementHints& hints) {
+SlotPlacement read_trtllm_placement(const std::string& text, const std::string& name,
+                                    const PlacementHints& hints) {
   if (text.size() > kMaxText)
     fail_input({name, std::to_string(text.size()) + " bytes of YAML",
                 "at most " + std::to_string(kMaxText), "check that this is the right file"});
@@ -103,7 +104,7 @@ Placement read_trtllm_placement(const std::string& text, const std::string& name
   }
 }
 
-std::string trtllm_placement_text(const Placement& placement, const LayerNumbers& numbers) {
+std::string trtllm_placement_text(const SlotPlacement& placement, const LayerNumbers& numbers) {
   std::string text = std::string(kAssignments) + ":\n";
   for (std::size_t l = 0; l < placement.layers.size(); ++l)
     text +=

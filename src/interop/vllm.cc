@@ -40,7 +40,7 @@ void expect_version(const JsonObject& record) {
   record.integer("version", 1, 1);
 }
 
-Placement read_mapping_record(const JsonObject& record, const PlacementHints& hints) {
+SlotPlacement read_mapping_record(const JsonObject& record, const PlacementHints& hints) {
   expect_version(record);
   const JsonObject assignments = record.object(kAssignments);
   const auto slots = static_cast<std::size_t>(record.integer("num_slots", 1, 1 << 30));
@@ -82,7 +82,8 @@ std::vector<std::vector<double>> fold_step(const JsonObject& record) {
   return folded;
 }
 
-Placement for_all_layers(Placement one, const PlacementHints& hints, const std::string& name) {
+SlotPlacement for_all_layers(SlotPlacement one, const PlacementHints& hints,
+                             const std::string& name) {
   if (hints.layers == 0)
     fail_usage({name, "one map for all layers, and no number of layers", "--layers N",
                 "say how many MoE layers the model has"});
@@ -92,9 +93,9 @@ Placement for_all_layers(Placement one, const PlacementHints& hints, const std::
 
 }  // namespace
 
-Placement read_vllm_mapping(const std::string& text, const std::string& name,
-                            const PlacementHints& hints) {
-  Placement placement;
+SlotPlacement read_vllm_mapping(const std::string& text, const std::string& name,
+                                const PlacementHints& hints) {
+  SlotPlacement placement;
   for_each_record(text, name, [&](const JsonObject& record, const std::string& type) {
     if (type != kMapping || !placement.layers.empty())
       fail_input({record.key_name(kType), "'" + type + "'",
@@ -134,8 +135,8 @@ Loads read_vllm_loads(const std::string& text, const std::string& name) {
   return sum;
 }
 
-Placement read_vllm_expert_map(const std::string& text, const std::string& name,
-                               const PlacementHints& hints) {
+SlotPlacement read_vllm_expert_map(const std::string& text, const std::string& name,
+                                   const PlacementHints& hints) {
   const Json json = parse_json(text, name);
   const bool nested = json.is_array() && !json.empty() && json[0].is_array();
   if (nested) return placement_of_rows(int_table(json, kMaxExperts - 1, name), hints, name);
@@ -143,14 +144,14 @@ Placement read_vllm_expert_map(const std::string& text, const std::string& name,
                         hints, name);
 }
 
-Placement read_vllm_expert_ranks(const std::string& text, const std::string& name,
-                                 const PlacementHints& hints) {
+SlotPlacement read_vllm_expert_ranks(const std::string& text, const std::string& name,
+                                     const PlacementHints& hints) {
   const Json json = parse_json(text, name);
   const JsonObject object(json, name);
   const std::vector<int> ranks =
       int_list(object.raw(kRanks), kMaxRanks - 1, object.key_name(kRanks));
   if (ranks.empty()) fail_input({object.key_name(kRanks), "no expert", "at least one", ""});
-  Placement placement;
+  SlotPlacement placement;
   placement.devices = *std::max_element(ranks.begin(), ranks.end()) + 1;
   auto& devices = placement.layers.emplace_back(static_cast<std::size_t>(placement.devices));
   for (std::size_t e = 0; e < ranks.size(); ++e)
@@ -159,7 +160,7 @@ Placement read_vllm_expert_ranks(const std::string& text, const std::string& nam
   return for_all_layers(std::move(placement), hints, name);
 }
 
-std::string vllm_mapping_text(const Placement& placement) {
+std::string vllm_mapping_text(const SlotPlacement& placement) {
   const std::size_t slots = placement.slots(0).size();
   OrderedJson record;
   record[kType] = kMapping;
@@ -172,14 +173,14 @@ std::string vllm_mapping_text(const Placement& placement) {
   return record.dump() + "\n";
 }
 
-std::string vllm_expert_map_text(const Placement& placement) {
+std::string vllm_expert_map_text(const SlotPlacement& placement) {
   std::string text = "[";
   for (std::size_t l = 0; l < placement.layers.size(); ++l)
     text += (l == 0 ? "\n  " : ",\n  ") + list_text(placement.slots(l));
   return text + "\n]\n";
 }
 
-std::string vllm_expert_ranks_text(const Placement& placement, const std::string& name) {
+std::string vllm_expert_ranks_text(const SlotPlacement& placement, const std::string& name) {
   const auto experts = static_cast<std::size_t>(placement.num_experts);
   std::vector<int> ranks(experts, -1);
   std::vector<int> held(static_cast<std::size_t>(placement.devices));

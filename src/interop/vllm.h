@@ -17,23 +17,23 @@
 namespace gracemoe {
 
 // Errors (kInput) of the readers name `name`, the line and the key. `text` is a whole file.
-Placement read_vllm_mapping(const std::string& text, const std::string& name,
-                            const PlacementHints& hints);
+SlotPlacement read_vllm_mapping(const std::string& text, const std::string& name,
+                                const PlacementHints& hints);
 // Sums the steps; lines of other kinds are skipped.
 Loads read_vllm_loads(const std::string& text, const std::string& name);
 // A file with one map for all layers needs hints.layers: Error (kUsage) without.
-Placement read_vllm_expert_map(const std::string& text, const std::string& name,
-                               const PlacementHints& hints);
+SlotPlacement read_vllm_expert_map(const std::string& text, const std::string& name,
+                                   const PlacementHints& hints);
 // As above; its ranks may differ in size.
-Placement read_vllm_expert_ranks(const std::string& text, const std::string& name,
-                                 const PlacementHints& hints);
+SlotPlacement read_vllm_expert_ranks(const std::string& text, const std::string& name,
+                                     const PlacementHints& hints);
 
 // The placements have the same number of slots everywhere.
-std::string vllm_mapping_text(const Placement& placement);
-std::string vllm_expert_map_text(const Placement& placement);
+std::string vllm_mapping_text(const SlotPlacement& placement);
+std::string vllm_expert_map_text(const SlotPlacement& placement);
 // Each expert on the device of its lowest slot. Errors (kInput): layers that differ, or devices
 // with different numbers of such experts, which the format cannot say.
-std::string vllm_expert_ranks_text(const Placement& placement, const std::string& name);
+std::string vllm_expert_ranks_text(const SlotPlacement& placement, const std::string& name);
 // One step with all loads, taken in experts' order: a placement without copies.
 std::string vllm_loads_text(const RoutingStatistics& statistics, int nodes, int devices);
 

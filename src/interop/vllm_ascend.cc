@@ -27,13 +27,13 @@ void for_each_numbered(const Json& list, const std::string& key, const std::stri
   }
 }
 
-Placement::Layer read_layer(const JsonObject& layer) {
+SlotPlacement::Layer read_layer(const JsonObject& layer) {
   const Json& list = layer.array("device_list");
   const auto count = static_cast<std::size_t>(layer.integer("device_count", 1, kMaxDevices));
   if (list.size() != count)
     fail_input({layer.key_name("device_list"), std::to_string(list.size()) + " devices",
                 std::to_string(count) + ", the layer's device_count", ""});
-  Placement::Layer devices(count);
+  SlotPlacement::Layer devices(count);
   for_each_numbered(list, "device_id", layer.key_name("device_list"),
                     [&](std::size_t id, const JsonObject& device) {
                       const std::string what = device.key_name("device_expert");
@@ -45,8 +45,8 @@ Placement::Layer read_layer(const JsonObject& layer) {
 
 }  // namespace
 
-Placement read_vllm_ascend(const std::string& text, const std::string& name,
-                           const PlacementHints& hints) {
+SlotPlacement read_vllm_ascend(const std::string& text, const std::string& name,
+                               const PlacementHints& hints) {
   const Json json = parse_json(text, name);
   const JsonObject object(json, name);
   const Json& list = object.array("layer_list");
@@ -55,7 +55,7 @@ Placement read_vllm_ascend(const std::string& text, const std::string& name,
   if (list.size() != count)
     fail_input({object.key_name("layer_list"), std::to_string(list.size()) + " layers",
                 std::to_string(count) + ", the file's moe_layer_count", ""});
-  Placement placement;
+  SlotPlacement placement;
   placement.layers.resize(count);
   for_each_numbered(
       list, "layer_id", object.key_name("layer_list"),
@@ -74,7 +74,7 @@ Placement read_vllm_ascend(const std::string& text, const std::string& name,
   return placement;
 }
 
-std::string vllm_ascend_text(const Placement& placement) {
+std::string vllm_ascend_text(const SlotPlacement& placement) {
   OrderedJson file{{"moe_layer_count", placement.layers.size()}};
   OrderedJson& layers = file["layer_list"] = OrderedJson::array();
   for (std::size_t l = 0; l < placement.layers.size(); ++l) {

@@ -9,9 +9,9 @@
 namespace gracemoe {
 
 // Errors (kInput) name `name`, the layer and the device. `text` is a whole file.
-Placement read_vllm_ascend(const std::string& text, const std::string& name,
-                           const PlacementHints& hints);
+SlotPlacement read_vllm_ascend(const std::string& text, const std::string& name,
+                               const PlacementHints& hints);
 // Devices known, the same number of slots everywhere.
-std::string vllm_ascend_text(const Placement& placement);
+std::string vllm_ascend_text(const SlotPlacement& placement);
 
 }  // namespace gracemoe

@@ -75,7 +75,7 @@ class Planner {
   // Room is kept for text that the trace does not foretell: other topics, other users.
   double inner_bound() const {
     const double room = options_.balance_bound - 1;
-    return 1 + std::max(room / 3, room - drift_ / 2);
+    return 1 + std::max(room / 3, room - 0.55 * drift_);
   }
 
   // With few layers, one layer's uneven devices are not evened out by the others.
@@ -93,11 +93,12 @@ class Planner {
     const double room =
         std::accumulate(cluster_.max_copies.begin(), cluster_.max_copies.end(), 0.0);
     const double primaries = static_cast<double>(experts()) * trace_.layers;
-    if (room < primaries)
+    if (cluster_.must_fit && room < primaries)
       fail_input({"memory of the devices", std::to_string(std::llround(room)) + " experts in all",
                   "at least " + std::to_string(std::llround(primaries)) + ", one of each",
                   "more devices, or more memory"});
-    budget_ = static_cast<int>(std::min<double>(budget_, std::floor(room - primaries)));
+    if (cluster_.must_fit)
+      budget_ = static_cast<int>(std::min<double>(budget_, std::floor(room - primaries)));
   }
 
   VisitProblem problem(const TokenBits& tokens, int layer, double bound) const {

@@ -151,7 +151,7 @@ void fit_devices(std::vector<LayerPlan>& layers, const SearchCluster& cluster,
       remove_instance(layers[c.layer], c.expert, device);
       --held;
     }
-    if (static_cast<double>(held) > limit)
+    if (cluster.must_fit && static_cast<double>(held) > limit)
       fail_input({"memory of device " + std::to_string(device),
                   "room for " + std::to_string(std::llround(std::floor(limit))) + " experts",
                   std::to_string(held) + ", which are nowhere else",

@@ -28,7 +28,7 @@ std::vector<Removal> removals_from(const LayerPlan& layer, const VisitState& sta
 
 // Takes copies off devices that hold more than cluster.max_copies, those first that cost least.
 // `removals(layer, device)` is asked once for each layer of such a device. Error (kInput) where a
-// device holds too much that exists nowhere else.
+// device holds too much that exists nowhere else and cluster.must_fit.
 void fit_devices(std::vector<LayerPlan>& layers, const SearchCluster& cluster,
                  const std::function<std::vector<Removal>(int layer, int device)>& removals);
 

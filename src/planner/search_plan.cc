@@ -60,8 +60,10 @@ SearchCluster search_cluster(const CostModel& model, const RoutingStatistics& st
     const DeviceSpec& device = cluster.devices[d];
     search.capacity[d] = device.speed / speed;
     search.max_copies[d] = fair;
-    if (device.memory_bytes > 0)
+    if (device.memory_bytes > 0) {
       search.max_copies[d] = std::floor(device.memory_bytes / model.workload.expert_bytes);
+      search.must_fit = true;
+    }
     search.alike = search.alike && device == cluster.devices.front();
   }
   search.node_cost = node_costs(cluster);

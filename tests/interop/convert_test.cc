@@ -62,7 +62,7 @@ TEST_F(ConvertTest, APlanGoesThroughEveryFormatAndBack) {
   Dice dice(2);
   const Topology topology = Topology::grid(2, 2);
   Plan plan = random_plan(dice, topology, 8, 3);
-  Placement full = from_plan(plan);
+  SlotPlacement full = from_plan(plan);
   plan = to_plan(full, {topology, 2, "toy", "", "test"});
   for (int e = 0; e < 8; ++e)  // the same number of slots everywhere: nothing is padded
     for (auto& layer : plan.layers) layer.experts[static_cast<std::size_t>(e)] = {{e / 2, 1.0}};
@@ -94,7 +94,7 @@ TEST_F(ConvertTest, UnevenPlansArePaddedAndSayWhatItCosts) {
   o.slots = 32;
   o.expert_bytes = 1'000'000;
   const auto lines = convert(o);
-  const Placement before = from_plan(plan);
+  const SlotPlacement before = from_plan(plan);
   const std::int64_t added = 64 - before.instances();
   EXPECT_THAT(lines, Contains(HasSubstr(std::to_string(added) + " further instances added")));
   EXPECT_THAT(lines, Contains(HasSubstr(std::to_string(added) + ".0 MB over all devices")));

@@ -15,8 +15,8 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-Placement placement_of(const std::vector<Placement::Layer>& layers, int experts) {
-  Placement placement;
+SlotPlacement placement_of(const std::vector<Placement::Layer>& layers, int experts) {
+  SlotPlacement placement;
   placement.num_experts = experts;
   placement.devices = static_cast<int>(layers[0].size());
   placement.layers = layers;
@@ -130,8 +130,8 @@ TEST(Padding, FillsByTheVisitsSavedAsTheDefinitionDoes) {
     const Topology topology = Topology::grid(2 + dice.below(3), 1);
     const int experts = 4 + dice.below(6);
     const RoutingTrace trace = skewed_trace(dice, 40, experts, 1 + dice.below(3), 2);
-    Placement placement = from_plan(random_plan(dice, topology, experts, 2));
-    const Placement before = placement;
+    SlotPlacement placement = from_plan(random_plan(dice, topology, experts, 2));
+    const SlotPlacement before = placement;
     const PaddingCost cost = pad_slots(placement, topology, 0, {&trace, nullptr});
     for (std::size_t l = 0; l < 2; ++l) {
       SlowFiller slow(before.layers[l], topology, trace, static_cast<int>(l));
@@ -155,8 +155,8 @@ TEST(Padding, KeepsWhatIsThereAndNeverDoublesOnADevice) {
     const int layers = 1 + dice.below(3);
     const RoutingTrace trace = skewed_trace(dice, 30, experts, 1, layers);
     const RoutingStatistics statistics = count_statistics(trace);
-    Placement placement = from_plan(random_plan(dice, topology, experts, layers));
-    const Placement before = placement;
+    SlotPlacement placement = from_plan(random_plan(dice, topology, experts, layers));
+    const SlotPlacement before = placement;
     const bool more = dice.below(2) == 0;
     const int slots = more ? experts * topology.devices() : 0;
     const int evidence = dice.below(3);
@@ -178,7 +178,7 @@ TEST(Padding, KeepsWhatIsThereAndNeverDoublesOnADevice) {
 }
 
 TEST(Padding, TheFewestSlotsAreTheMostThatAnyDeviceHolds) {
-  Placement placement = placement_of({{{0, 1, 2}, {3}}, {{0, 1}, {2, 3}}}, 4);
+  SlotPlacement placement = placement_of({{{0, 1, 2}, {3}}, {{0, 1}, {2, 3}}}, 4);
   const PaddingCost cost = pad_slots(placement, Topology::grid(1, 2), 0, {});
   EXPECT_EQ(cost.slots_a_device, 3);
   EXPECT_EQ(cost.added, 4);
@@ -192,7 +192,7 @@ TEST(Padding, ByLoadPerInstance) {
   statistics.num_experts = 4;
   statistics.layers = 1;
   statistics.load = {10, 40, 30, 100};
-  Placement placement = placement_of({{{0, 1, 2}, {3}}}, 4);
+  SlotPlacement placement = placement_of({{{0, 1, 2}, {3}}}, 4);
   pad_slots(placement, Topology::grid(1, 2), 0, {nullptr, &statistics});
   EXPECT_THAT(placement.layers[0][1], ElementsAre(3, 1, 2));
 }
@@ -200,7 +200,7 @@ TEST(Padding, ByLoadPerInstance) {
 TEST(Padding, Refuses) {
   const Topology topology = Topology::grid(1, 2);
   const auto error = [&](int slots) {
-    Placement placement = placement_of({{{0, 1}, {2}}}, 3);
+    SlotPlacement placement = placement_of({{{0, 1}, {2}}}, 3);
     return error_of([&] { pad_slots(placement, topology, slots, {}); }, ErrorCategory::kUsage);
   };
   EXPECT_THAT(error(5), HasSubstr("a multiple of the number of devices"));
@@ -209,13 +209,13 @@ TEST(Padding, Refuses) {
   Dice dice(1);
   const RoutingTrace other = skewed_trace(dice, 3, 5, 1, 1);
   EXPECT_THAT(error_of([&] {
-                Placement placement = placement_of({{{0, 1}, {2}}}, 3);
+                SlotPlacement placement = placement_of({{{0, 1}, {2}}}, 3);
                 pad_slots(placement, topology, 0, {&other, nullptr});
               }),
               HasSubstr("the trace to pad by: got 1 layers of 5 experts, wanted 1 of 3"));
   // Imported duplicates count as slots, so a device may run out of experts that it lacks.
   EXPECT_THAT(error_of([&] {
-                Placement placement = placement_of({{{0, 0, 0}, {0}}}, 1);
+                SlotPlacement placement = placement_of({{{0, 0, 0}, {0}}}, 1);
                 pad_slots(placement, topology, 0, {});
               }),
               HasSubstr("all experts on the device, and 2 slots free"));

@@ -1,4 +1,4 @@
-// Placement files of other systems: what they say is read, what is written reads back, what is
+// SlotPlacement files of other systems: what they say is read, what is written reads back, what is
 // wrong is refused by name.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -20,7 +20,7 @@ using testing::HasSubstr;
 const PlacementHints kAfterDense{.num_experts = 0, .layers = 2, .choice = {.moe_layers = {1, 2}}};
 const PlacementHints kTwoLayers{.num_experts = 0, .layers = 2, .choice = {}};
 
-void expect_data(const Placement& placement) {
+void expect_data(const SlotPlacement& placement) {
   ASSERT_EQ(placement.layers.size(), 2U);
   EXPECT_EQ(placement.num_experts, 8);
   EXPECT_EQ(placement.slots(0), data_rows()[0]);
@@ -28,7 +28,7 @@ void expect_data(const Placement& placement) {
 }
 
 TEST(SglangPlacement, AllHiddenLayersThere) {
-  const Placement placement =
+  const SlotPlacement placement =
       read_sglang_placement(interop_text("sglang_placement.json"), "f", kAfterDense);
   expect_data(placement);
   EXPECT_EQ(placement.numbers, (LayerNumbers{{1, 2}, 3}));
@@ -57,7 +57,7 @@ TEST(SglangPlacement, Refuses) {
 }
 
 TEST(Trtllm, LayersByTheirNumber) {
-  const Placement placement = read_trtllm_placement(interop_text("trtllm.yaml"), "f", {});
+  const SlotPlacement placement = read_trtllm_placement(interop_text("trtllm.yaml"), "f", {});
   expect_data(placement);
   EXPECT_EQ(placement.numbers, (LayerNumbers{{1, 2}, 0}));
   EXPECT_EQ(trtllm_placement_text(placement, placement.numbers), interop_text("trtllm.yaml"));
@@ -86,18 +86,18 @@ TEST(Trtllm, Refuses) {
 }
 
 TEST(VllmMapping, MoeLayersFromZero) {
-  const Placement placement = read_vllm_mapping(interop_text("vllm_mapping.jsonl"), "f", {});
+  const SlotPlacement placement = read_vllm_mapping(interop_text("vllm_mapping.jsonl"), "f", {});
   expect_data(placement);
   EXPECT_EQ(Json::parse(vllm_mapping_text(placement)),
             Json::parse(interop_text("vllm_mapping.jsonl")));
 }
 
 TEST(VllmMapping, ElevenLayersAreInOrderOfTheirNumbers) {
-  Placement placement;
+  SlotPlacement placement;
   placement.num_experts = 2;
   for (int l = 0; l < 11; ++l)
     placement.layers.push_back({l == 10 ? std::vector{1, 0} : std::vector{0, 1}});
-  const Placement back = read_vllm_mapping(vllm_mapping_text(placement), "f", {});
+  const SlotPlacement back = read_vllm_mapping(vllm_mapping_text(placement), "f", {});
   EXPECT_EQ(back.layers, placement.layers);
 }
 
@@ -123,10 +123,11 @@ TEST(VllmMapping, Refuses) {
 }
 
 TEST(VllmExpertMap, OneMapALayerOrOneForAll) {
-  const Placement placement = read_vllm_expert_map(interop_text("vllm_expert_map.json"), "f", {});
+  const SlotPlacement placement =
+      read_vllm_expert_map(interop_text("vllm_expert_map.json"), "f", {});
   expect_data(placement);
   expect_data(read_vllm_expert_map(vllm_expert_map_text(placement), "f", {}));
-  const Placement all = read_vllm_expert_map("[0, 1, 1]", "f", kTwoLayers);
+  const SlotPlacement all = read_vllm_expert_map("[0, 1, 1]", "f", kTwoLayers);
   EXPECT_EQ(all.layers.size(), 2U);
   EXPECT_THAT(all.slots(1), ElementsAre(0, 1, 1));
   EXPECT_THAT(error_of([] { read_vllm_expert_map("[0, 1]", "f", {}); }, ErrorCategory::kUsage),
@@ -138,7 +139,7 @@ TEST(VllmExpertMap, OneMapALayerOrOneForAll) {
 
 TEST(VllmExpertRanks, OneMapForAllLayersWithoutCopies) {
   const std::string text = interop_text("vllm_expert_ranks.json");
-  const Placement placement = read_vllm_expert_ranks(text, "f", kTwoLayers);
+  const SlotPlacement placement = read_vllm_expert_ranks(text, "f", kTwoLayers);
   EXPECT_EQ(placement.devices, 4);
   EXPECT_THAT(placement.layers[0][1], ElementsAre(1, 3));
   EXPECT_EQ(Json::parse(vllm_expert_ranks_text(placement, "f")), Json::parse(text));
@@ -150,7 +151,7 @@ TEST(VllmExpertRanks, Refuses) {
   };
   EXPECT_THAT(read_error(R"({"expert_to_ep_rank": []})"), HasSubstr("no expert"));
   EXPECT_THAT(read_error(R"({"expert_to_ep_rank": [65535]})"), HasSubstr("from 0 to 65534"));
-  Placement placement =
+  SlotPlacement placement =
       read_vllm_expert_ranks(R"({"expert_to_ep_rank": [0, 0, 1]})", "f", kTwoLayers);
   EXPECT_THAT(error_of([&] { vllm_expert_ranks_text(placement, "p"); }),
               HasSubstr("got 1 to 2 experts a device"));
@@ -160,7 +161,7 @@ TEST(VllmExpertRanks, Refuses) {
 }
 
 TEST(VllmAscend, DevicesAreKnown) {
-  const Placement placement = read_vllm_ascend(interop_text("vllm_ascend.json"), "f", {});
+  const SlotPlacement placement = read_vllm_ascend(interop_text("vllm_ascend.json"), "f", {});
   expect_data(placement);
   EXPECT_EQ(placement.devices, 5);
   EXPECT_EQ(Json::parse(vllm_ascend_text(placement)),

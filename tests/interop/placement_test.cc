@@ -12,8 +12,8 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-Placement dealt(std::vector<std::vector<int>> rows, int devices) {
-  Placement placement = placement_of_rows(std::move(rows), {}, "f");
+SlotPlacement dealt(std::vector<std::vector<int>> rows, int devices) {
+  SlotPlacement placement = placement_of_rows(std::move(rows), {}, "f");
   deal_to_devices(placement, devices, "f");
   return placement;
 }
@@ -23,7 +23,7 @@ PlanFacts facts(const Topology& topology) {
 }
 
 TEST(Placement, SlotsAreDealtInOrder) {
-  const Placement placement = dealt(data_rows(), 5);
+  const SlotPlacement placement = dealt(data_rows(), 5);
   EXPECT_EQ(placement.num_experts, 8);
   EXPECT_EQ(placement.slots_a_device(), 2);
   EXPECT_EQ(placement.instances(), 20);
@@ -74,7 +74,7 @@ TEST(Placement, Refuses) {
               HasSubstr("got expert 2, wanted experts 0 to 1"));
   EXPECT_THAT(error_of([] { dealt({{0, 1, 2}}, 2); }), HasSubstr("a multiple of 2"));
   EXPECT_THAT(error_of([] {
-                Placement placement = dealt({{0, 1}}, 2);
+                SlotPlacement placement = dealt({{0, 1}}, 2);
                 deal_to_devices(placement, 1, "f");
               }),
               HasSubstr("got 2 devices, wanted 1"));

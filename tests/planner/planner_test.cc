@@ -58,7 +58,8 @@ TEST(Presets, ByName) {
   EXPECT_EQ(preset_by_name("occult").placement, Placement::kOccult);
   EXPECT_EQ(preset_by_name("contiguous").replication, Replication::kNone);
   EXPECT_THAT(refusal(ErrorCategory::kUsage, [] { preset_by_name("best"); }),
-              HasSubstr("preset: got 'best', wanted contiguous, occult or grace"));
+              HasSubstr("preset: got 'best', wanted contiguous, eplb, c2r, occult, "
+                        "grace, balance or grace+"));
 }
 
 TEST(Presets, DescribeSaysEveryChoice) {
