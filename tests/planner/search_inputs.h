@@ -60,6 +60,48 @@ inline PlaceLists random_places(Random& random, int experts, int places, int mos
   return lists;
 }
 
+inline VisitStream random_stream(Random& random, int places, int experts, bool all) {
+  VisitStream stream;
+  for (int p = 0; p < places; ++p)
+    stream.share.push_back(random.below(4) == 0 ? 0 : random_unit(random));
+  for (int e = 0; e < experts; ++e) stream.takes.push_back(all || random.below(3) > 0 ? 1 : 0);
+  stream.local = random.below(3) > 0;
+  return stream;
+}
+
+// A problem with everything that the contract allows. Refers to itself: not copied.
+struct VisitCase {
+  VisitCase(std::uint64_t seed, int places) {
+    Random random(seed);
+    const int experts = 2 + random.below(9), top_k = 1 + random.below(std::min(experts, 5));
+    tokens = random_tokens(random, 1 + random.below(90), experts, top_k, 1 + random.below(3));
+    bits = tokens.bits();
+    VisitProblem& p = problem;
+    p.tokens = &bits;
+    p.top_k = top_k;
+    p.places = places;
+    for (int s = random.below(3); s >= 0; --s)
+      p.streams.push_back(random_stream(random, places, experts, s == 0));
+    for (int i = 0; i < places; ++i) {
+      for (int j = 0; j < places; ++j) p.visit_cost.push_back(random.below(5) / 2.0);
+      p.capacity.push_back((1 + random_unit(random)) / places);
+      p.max_experts.push_back(experts);
+    }
+    p.step_tokens = random.below(2) * 30 * random_unit(random);
+    p.balance_bound = 1 + random_unit(random);
+    p.imbalance_cost = random_unit(random);
+    if (random.below(2) == 0)
+      for (int i = 0; i < experts * places; ++i)
+        p.presence_cost.push_back(random.below(2) * random_unit(random));
+  }
+  VisitCase(const VisitCase&) = delete;
+  VisitCase& operator=(const VisitCase&) = delete;
+
+  TokenLists tokens;
+  TokenBits bits{1, 0};
+  VisitProblem problem;
+};
+
 // A trace in which the devices see the same tokens: one sequence for each, of all of them. What is
 // counted by replay is then the mean over homes.
 inline RoutingTrace at_every_home(const RoutingTrace& trace, int devices) {

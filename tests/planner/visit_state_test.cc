@@ -105,45 +105,6 @@ class SlowState {
   PlaceLists places_;
 };
 
-struct Case {
-  TokenLists tokens;
-  TokenBits bits{1, 0};
-  VisitProblem problem;
-};
-
-VisitStream random_stream(Random& random, int places, int experts, bool all) {
-  VisitStream stream;
-  for (int p = 0; p < places; ++p)
-    stream.share.push_back(random.below(4) == 0 ? 0 : random_unit(random));
-  for (int e = 0; e < experts; ++e) stream.takes.push_back(all || random.below(3) > 0 ? 1 : 0);
-  stream.local = random.below(3) > 0;
-  return stream;
-}
-
-void fill_random_case(std::uint64_t seed, int places, Case& c) {
-  Random random(seed);
-  const int experts = 2 + random.below(9), top_k = 1 + random.below(std::min(experts, 5));
-  c.tokens = random_tokens(random, 1 + random.below(90), experts, top_k, 1 + random.below(3));
-  c.bits = c.tokens.bits();
-  VisitProblem& p = c.problem;
-  p.tokens = &c.bits;
-  p.top_k = top_k;
-  p.places = places;
-  for (int s = random.below(3); s >= 0; --s)
-    p.streams.push_back(random_stream(random, places, experts, s == 0));
-  for (int i = 0; i < places; ++i) {
-    for (int j = 0; j < places; ++j) p.visit_cost.push_back(random.below(5) / 2.0);
-    p.capacity.push_back((1 + random_unit(random)) / places);
-    p.max_experts.push_back(experts);
-  }
-  p.step_tokens = random.below(2) * 30 * random_unit(random);
-  p.balance_bound = 1 + random_unit(random);
-  p.imbalance_cost = random_unit(random);
-  if (random.below(2) == 0)
-    for (int i = 0; i < experts * places; ++i)
-      p.presence_cost.push_back(random.below(2) * random_unit(random));
-}
-
 // Any change that the contract allows: add, remove, both, or only another main place.
 Change random_change(Random& random, const SlowState& state, int expert, int places) {
   std::vector<int> held = state.places()[at(expert)], free;
@@ -196,8 +157,7 @@ TEST(VisitState, CountsWhatItsSlowTwinCounts) {
   for (std::uint64_t seed = 0; seed < 60; ++seed) {
     SCOPED_TRACE(seed);
     const int places = 1 + static_cast<int>(seed % 5);
-    Case c;
-    fill_random_case(seed, places, c);
+    VisitCase c(seed, places);
     Random random(1000 + seed);
     const PlaceLists lists =
         sorted_behind_main(random_places(random, c.tokens.num_experts, places, 1 + places / 2));
@@ -209,8 +169,7 @@ TEST(VisitState, DeltaAndApplyFollowTheSlowTwin) {
   for (std::uint64_t seed = 0; seed < 60; ++seed) {
     SCOPED_TRACE(seed);
     const int places = 1 + static_cast<int>(seed % 5);
-    Case c;
-    fill_random_case(seed, places, c);
+    VisitCase c(seed, places);
     Random random(2000 + seed);
     const PlaceLists lists =
         sorted_behind_main(random_places(random, c.tokens.num_experts, places, places));
@@ -233,8 +192,7 @@ TEST(VisitState, DeltaOfTwoExpertsIsThatOfOneAfterTheOther) {
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     SCOPED_TRACE(seed);
     const int places = 1 + static_cast<int>(seed % 5);
-    Case c;
-    fill_random_case(seed, places, c);
+    VisitCase c(seed, places);
     Random random(3000 + seed);
     const PlaceLists lists =
         sorted_behind_main(random_places(random, c.tokens.num_experts, places, places));
@@ -257,8 +215,7 @@ TEST(VisitState, DeltaOfTwoExpertsIsThatOfOneAfterTheOther) {
 TEST(VisitState, LongWalksKeepTheCounters) {
   for (const int places : {2, 3, 5}) {
     SCOPED_TRACE(places);
-    Case c;
-    fill_random_case(77 + at(places), places, c);
+    VisitCase c(77 + at(places), places);
     Random random(at(places));
     const PlaceLists lists = random_places(random, c.tokens.num_experts, places, places);
     VisitState state(c.problem, lists);
@@ -280,8 +237,7 @@ TEST(VisitState, AnyNumberOfTokens) {
   for (const int tokens : {0, 1, 63, 64, 65, 511, 512, 513, 1100}) {
     SCOPED_TRACE(tokens);
     Random random(5);
-    Case c;
-    fill_random_case(5, 3, c);
+    VisitCase c(5, 3);
     c.tokens = random_tokens(random, tokens, c.tokens.num_experts, c.problem.top_k, 2);
     c.bits = c.tokens.bits();
     const PlaceLists lists = sorted_behind_main(random_places(random, c.tokens.num_experts, 3, 2));
@@ -295,8 +251,7 @@ TEST(VisitState, AnyNumberOfTokens) {
 }
 
 TEST(VisitState, RefusesListsThatAreNoPlacement) {
-  Case c;
-  fill_random_case(1, 2, c);
+  VisitCase c(1, 2);
   PlaceLists lists(at(c.tokens.num_experts), {0});
   const auto build = [&] { VisitState(c.problem, lists).cost(); };
   EXPECT_NO_THROW(build());
