@@ -136,21 +136,22 @@ inline Plan in_order(const RoutingTrace& trace, const Topology& topology) {
   return contiguous_plan(target);
 }
 
-// One layer; experts 0 .. groups * size - 1 in groups that are only ever chosen together.
+// Random groups of experts that are only ever chosen together: token t's in layer l is the
+// ((t + l) % groups)-th.
 inline RoutingTrace planted_trace(Random& random, int tokens, int groups, int size, int layers) {
   RoutingTrace trace;
   trace.model = "planted";
   trace.num_experts = groups * size;
   trace.top_k = size;
   trace.layers = layers;
+  std::vector<std::uint16_t> ids;
+  for (int e = 0; e < groups * size; ++e)
+    ids.insert(ids.begin() + random.below(e + 1), static_cast<std::uint16_t>(e));
   for (int t = 0; t < tokens; ++t) {
     trace.sequence.push_back(t / 8);
     for (int l = 0; l < layers; ++l) {
-      const int group = (t + l) % groups;
-      std::vector<int> members;
-      for (int i = 0; i < size; ++i)
-        members.insert(members.begin() + random.below(i + 1), group + i * groups);
-      for (const int e : members) trace.experts.push_back(static_cast<std::uint16_t>(e));
+      const auto members = ids.begin() + (t + l) % groups * size;
+      trace.experts.insert(trace.experts.end(), members, members + size);
     }
   }
   return trace;
