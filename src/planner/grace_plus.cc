@@ -193,7 +193,7 @@ class Planner {
     const LayerPlan& start = start_.layers[static_cast<std::size_t>(layer)];
     CurveSearch search{copy_ladder(experts(), p.places, most_copies()), annealing(1),
                        hash_combine(options_.seed, static_cast<std::uint64_t>(layer))};
-    const PlaceLists begin = places_of(start, cluster_);
+    const PlaceLists begin = within_room(p, places_of(start, cluster_));
     if (moves_.from != nullptr) {
       search.annealing.hot /= 10;
       return search_around(p, begin, cluster_, search);
