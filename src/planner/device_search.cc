@@ -188,7 +188,9 @@ std::vector<int> pack_place(const VisitState& state, const SearchCluster& cluste
     device[static_cast<std::size_t>(e)] = first + g;
   };
   for (const int e : order)
-    if (const int old = kept_device(keep, e, place, topology); old >= 0) put(e, old - first);
+    if (const int old = kept_device(keep, e, place, topology) - first;
+        old >= 0 && room[static_cast<std::size_t>(old)] > 0)
+      put(e, old);
   for (const int e : order) {
     if (device[static_cast<std::size_t>(e)] >= 0) continue;
     int best = -1;

@@ -19,7 +19,7 @@ constexpr double kSideWeight = 1e-6;
 
 // One device for each instance of the state: longest work first, each to the device of the node
 // that has done least for its speed. A quick start, and an estimate of what balance can be had.
-// keep: an instance of this plan stays on its device; null: none.
+// keep: an instance of this plan stays on its device, if it fits; null: none.
 LayerPlan pack_devices(const VisitState& state, const SearchCluster& cluster,
                        const LayerPlan* keep = nullptr);
 

@@ -32,6 +32,17 @@ std::int64_t token_limit(const RoutingTrace& trace, int places) {
   return static_cast<std::int64_t>(std::clamp(limit, 512.0, static_cast<double>(kMostTokens)));
 }
 
+// What each asks for, dealt one by one in turn until `most` are gone.
+std::vector<int> dealt(const std::vector<int>& asked, int most) {
+  std::vector<int> given(asked.size());
+  for (bool any = true; any;) {
+    any = false;
+    for (std::size_t i = 0; i < asked.size() && most > 0; ++i)
+      if (given[i] < asked[i]) ++given[i], --most, any = true;
+  }
+  return given;
+}
+
 class Planner {
  public:
   Planner(const RoutingTrace& trace, const SearchCluster& cluster, const Plan& start,
@@ -183,7 +194,7 @@ class Planner {
     const LayerPlan& start = start_.layers[static_cast<std::size_t>(layer)];
     CurveSearch search{copy_ladder(experts(), p.places, most_copies()), annealing(1),
                        hash_combine(options_.seed, static_cast<std::uint64_t>(layer))};
-    const PlaceLists begin = places_of(start, cluster_);
+    const PlaceLists begin = within_room(p, places_of(start, cluster_));
     if (moves_.from != nullptr) {
       search.annealing.hot /= 10;
       return search_around(p, begin, cluster_, search);
@@ -211,8 +222,9 @@ class Planner {
 
   void choose() {
     // Copies inside nodes, for what no placement balances, come first: they keep the bound.
-    reserve_ = std::min(budget_ / 2, std::accumulate(relief_.begin(), relief_.end(), 0));
-    const std::vector<int> picks = chosen(budget_ - reserve_);
+    relief_ = dealt(relief_, budget_ / 2);
+    const std::vector<int> picks =
+        chosen(budget_ - std::accumulate(relief_.begin(), relief_.end(), 0));
     for (std::size_t l = 0; l < curves_.size(); ++l)
       picked_.push_back(curves_[l][static_cast<std::size_t>(picks[l])]);
   }
@@ -229,7 +241,7 @@ class Planner {
       how.hot /= moves_.from != nullptr ? 10 : 4;
       const std::uint64_t seed = hash_combine(options_.seed + 1, l);
       anneal(state, how, seed);
-      place_on_devices(state, layer, std::min(relief_[l], reserve_));
+      place_on_devices(state, layer, relief_[l]);
     });
   }
 
@@ -324,9 +336,9 @@ class Planner {
   const GracePlusOptions& options_;
   const MoveCost& moves_;
   std::int64_t token_limit_;
-  int budget_, reserve_ = 0;
+  int budget_;
   double drift_ = 0;
-  std::vector<int> relief_;  // [layers] copies that balance alone would take
+  std::vector<int> relief_;                          // [layers] copies for balance alone
   std::vector<std::vector<LayerCandidate>> curves_;  // [layers]
   std::vector<LayerCandidate> picked_;               // [layers]
   std::vector<LayerPlan> layers_;

@@ -64,8 +64,10 @@ std::vector<int> choose_options(const Options& layers, int budget, double bound)
   // The least weight of balance that keeps the bound: costs rise with the weight.
   double low = 0, high = 1;
   chosen = knapsack(layers, budget, high);
-  for (int i = 0; i < 8 && mean_ratio(layers, chosen) > bound; ++i)
+  for (int i = 0; i < 8 && mean_ratio(layers, chosen) > bound; ++i) {
+    low = high;
     chosen = knapsack(layers, budget, high *= 4);
+  }
   for (int i = 0; i < 16 && mean_ratio(layers, chosen) <= bound; ++i) {
     const double middle = (low + high) / 2;
     const std::vector<int> trial = knapsack(layers, budget, middle);

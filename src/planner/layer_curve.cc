@@ -1,6 +1,8 @@
 #include "planner/layer_curve.h"
 
 #include <algorithm>
+#include <functional>
+#include <limits>
 #include <numeric>
 
 #include "base/hash.h"
@@ -46,6 +48,50 @@ PlaceLists pack_places(const VisitProblem& problem) {
   return places;
 }
 
+namespace {
+
+// The instance that leaves the place for another (or, if it is a copy, for none) at the least cost;
+// expert -1 if none can.
+Change cheapest_departure(const VisitState& state, int place) {
+  const VisitProblem& problem = state.problem();
+  Change best{-1, -1, -1, 0};
+  double least = std::numeric_limits<double>::infinity();
+  const auto consider = [&](const Change& change) {
+    const double delta = state.delta(change);
+    if (delta < least) least = delta, best = change;
+  };
+  for (int e = 0; e < problem.tokens->experts(); ++e) {
+    if (!state.holds(e, place)) continue;
+    const bool is_main = state.main(e) == place;
+    for (int to = 0; to < problem.places; ++to) {
+      if (to == place) continue;
+      if (state.holds(e, to))
+        consider({e, -1, place, is_main ? to : state.main(e)});
+      else if (state.experts_on(to) < problem.max_experts[static_cast<std::size_t>(to)])
+        consider({e, to, place, is_main ? to : state.main(e)});
+    }
+  }
+  return best;
+}
+
+}  // namespace
+
+PlaceLists within_room(const VisitProblem& problem, PlaceLists lists) {
+  std::vector<int> held(problem.max_experts.size());
+  for (const auto& list : lists)
+    for (const int place : list) ++held[static_cast<std::size_t>(place)];
+  if (std::equal(held.begin(), held.end(), problem.max_experts.begin(), std::less_equal<>()))
+    return lists;
+  VisitState state(problem, lists);
+  for (int place = 0; place < problem.places; ++place)
+    while (state.experts_on(place) > problem.max_experts[static_cast<std::size_t>(place)]) {
+      const Change change = cheapest_departure(state, place);
+      if (change.expert < 0) break;
+      state.apply(change);
+    }
+  return state.instance_lists();
+}
+
 PlaceLists places_of(const LayerPlan& layer, const SearchCluster& cluster) {
   PlaceLists places;
   for (const auto& instances : layer.experts) {
@@ -81,7 +127,7 @@ std::vector<LayerCandidate> search_curve(const VisitProblem& problem,
   for (std::size_t i = 0; i < starts.size(); ++i) {
     PlaceLists main_only = starts[i];
     for (auto& list : main_only) list.resize(1);
-    VisitState state(problem, main_only);
+    VisitState state(problem, within_room(problem, main_only));
     anneal(state, search.annealing, hash_combine(search.seed, i));
     if (best.empty())
       best.push_back(std::move(state));

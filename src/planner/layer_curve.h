@@ -20,6 +20,10 @@ struct LayerCandidate {
 // steps beyond, up to instances everywhere; none above `most`.
 std::vector<int> copy_ladder(int experts, int places, int most);
 
+// The same where every place has room; else single instances leave the places that hold more than
+// fit, those that cost least first.
+PlaceLists within_room(const VisitProblem& problem, PlaceLists lists);
+
 // Each expert's main instance only, heaviest first to the place that has least for its capacity.
 PlaceLists pack_places(const VisitProblem& problem);
 
@@ -34,8 +38,8 @@ struct CurveSearch {
   Annealing annealing;
   std::uint64_t seed = 0;
 };
-// A candidate for each number of the ladder: from the best of `starts` (whose copies are dropped),
-// each number from the one before it.
+// A candidate for each number of the ladder: from the best of `starts` (whose copies are dropped,
+// and which are brought within_room), each number from the one before it.
 std::vector<LayerCandidate> search_curve(const VisitProblem& problem,
                                          const std::vector<PlaceLists>& starts,
                                          const SearchCluster& cluster, const CurveSearch& search);

@@ -1,5 +1,6 @@
 #include "planner/search_cluster.h"
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 

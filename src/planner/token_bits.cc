@@ -73,29 +73,13 @@ double expected_on_new_text(std::span<const double> ratio_of_view) {
   return whole + std::sqrt(2 / (parts - 1)) * std::max(0.0, sum / parts - whole);
 }
 
-namespace {
-// [tokens] the part that a token belongs to.
-std::vector<int> text_parts(const RoutingTrace& trace) {
-  std::vector<int> part;
-  int sequence = -1;
-  for (std::size_t t = 0; t < trace.sequence.size(); ++t) {
-    if (t == 0 || trace.sequence[t] != trace.sequence[t - 1]) ++sequence;
-    part.push_back(sequence % kTextParts);
-  }
-  for (std::size_t t = 0; t < part.size(); ++t)
-    part[t] = static_cast<int>(t * kTextParts / part.size());
-  return part;
-}
-}  // namespace
-
 TokenBits layer_bits(const RoutingTrace& trace, int layer, std::int64_t most) {
   const std::int64_t count = std::min(trace.tokens(), most);
-  const std::vector<int> parts = text_parts(trace);
   TokenBits bits(trace.num_experts, count, kTextParts);
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t token = i * trace.tokens() / count;
     for (const std::uint16_t expert : trace.chosen(token, layer))
-      bits.select(i, expert, parts[static_cast<std::size_t>(token)]);
+      bits.select(i, expert, static_cast<int>(i * kTextParts / count));
   }
   return bits;
 }

@@ -59,7 +59,8 @@ double expected_on_new_text(std::span<const double> ratio_of_view);
 constexpr int kTextParts = 8;
 
 // The layer's tokens: all, or at most `most` of them, evenly spaced, so that every sequence has its
-// share. Parts are every kTextParts-th sequence, or stretches of the tokens where there are few.
+// share. Parts are stretches of the trace: its topics differ more from one to the next than every
+// eighth sequence from the others does (gpt-oss-20b, planned on those: 1.09 on new text, not 1.06).
 TokenBits layer_bits(const RoutingTrace& trace, int layer, std::int64_t most);
 
 // Set bits of a row, of a & b, and of a & b & ~c. `words` is a multiple of 8.

@@ -11,7 +11,7 @@
 namespace gracemoe {
 namespace {
 
-constexpr int kTries = 8;  // to find a random item of a kind, before the proposal is given up
+constexpr int kTries = 32;  // to find a random item of a kind, before the proposal is given up
 
 class Proposer {
  public:
@@ -39,17 +39,17 @@ class Proposer {
     return state_.experts_on(place) < state_.problem().max_experts[static_cast<std::size_t>(place)];
   }
   int random_place_with(int expert, bool held) {
-    for (int i = 0; i < 4 * kTries; ++i)
+    for (int i = 0; i < kTries; ++i)
       if (const int p = below(places_); holds(expert, p) == held) return p;
     return -1;
   }
   int other_instance(int expert, int but) {
-    for (int i = 0; i < 4 * kTries; ++i)
+    for (int i = 0; i < kTries; ++i)
       if (const int p = below(places_); p != but && holds(expert, p)) return p;
     return -1;
   }
   int random_expert(bool replicated) {
-    for (int i = 0; i < 4 * kTries; ++i)
+    for (int i = 0; i < kTries; ++i)
       if (const int e = below(experts_); (state_.instances(e) > 1) == replicated) return e;
     return -1;
   }

@@ -24,6 +24,8 @@ VisitState::VisitState(const VisitProblem& problem, const std::vector<std::vecto
     count_.push_back(static_cast<int>(instances[e].size()));
     copies_ += count_.back() - 1;
     for (const int place : instances[e]) {
+      GM_CHECK(place >= 0 && place < problem.places && !holds(static_cast<int>(e), place),
+               "visit state: no such place, or twice");
       holds_[at(static_cast<int>(e), place)] = 1;
       ++size_[static_cast<std::size_t>(place)];
     }
@@ -170,7 +172,6 @@ double VisitState::arrival_delta(int stream, int arrival, const Change& a, Serve
                                  const Change* b, Served served_b) const {
   const int words = problem_->tokens->words();
   const TokenBits& tokens = *problem_->tokens;
-  const auto places = static_cast<std::size_t>(problem_->places);
   double delta = 0;
   const auto counted = [&](bool join, int target, int expert, int other) {
     const std::size_t p = pair(stream, arrival, target);
@@ -178,8 +179,7 @@ double VisitState::arrival_delta(int stream, int arrival, const Change& a, Serve
     const std::int64_t changed =
         other < 0 ? count_and(state, tokens.row(expert), words)
                   : count_and_not(state, tokens.row(expert), tokens.row(other), words);
-    const double cost = problem_->visit_cost[static_cast<std::size_t>(arrival) * places +
-                                             static_cast<std::size_t>(target)];
+    const double cost = visit_cost(arrival, target);
     delta += (join ? cost : -cost) * static_cast<double>(changed);
   };
   const auto moved = [&](const Change& x, Served at_x, int other, Served at_other) {
@@ -193,8 +193,37 @@ double VisitState::arrival_delta(int stream, int arrival, const Change& a, Serve
   const bool a_moves = served_a.before != served_a.after;
   const Served nowhere{-1, -1};
   moved(a, served_a, b_moves ? b->expert : -1, b_moves ? served_b : nowhere);
-  if (b_moves) moved(*b, served_b, a_moves ? a.expert : -1, a_moves ? served_a : nowhere);
+  if (!b_moves) return delta;
+  moved(*b, served_b, a_moves ? a.expert : -1, a_moves ? served_a : nowhere);
+  if (a_moves) delta -= together(stream, arrival, {a.expert, b->expert}, served_a, served_b);
   return delta;
+}
+
+// Of two experts that move: tokens with both, which the sum over the experts gets wrong where both
+// leave the same target (and no third expert stays there), and where both join the same one.
+double VisitState::together(int stream, int arrival, std::pair<int, int> experts, Served served_a,
+                            Served served_b) const {
+  const int words = problem_->tokens->words();
+  const BitRow a = problem_->tokens->row(experts.first);
+  const BitRow b = problem_->tokens->row(experts.second);
+  double wrong = 0;
+  if (served_a.before == served_b.before && served_a.before != arrival && planes_ > 1) {
+    const std::uint64_t* digits =
+        digits_.data() + pair(stream, arrival, served_a.before) * planes_ * words_;
+    std::int64_t with_both = 0;
+    for (std::size_t w = 0; w < words_; ++w) {
+      std::uint64_t two = digits[words_ + w] & ~digits[w];
+      for (std::size_t d = 2; d < planes_; ++d) two &= ~digits[d * words_ + w];
+      with_both += std::popcount(two & a[w] & b[w]);
+    }
+    wrong += visit_cost(arrival, served_a.before) * static_cast<double>(with_both);
+  }
+  if (served_a.after == served_b.after && served_a.after != arrival) {
+    const BitRow free = none(pair(stream, arrival, served_a.after));
+    const std::int64_t with_both = count_and(free, a, words) - count_and_not(free, a, b, words);
+    wrong += visit_cost(arrival, served_a.after) * static_cast<double>(with_both);
+  }
+  return wrong;
 }
 
 double VisitState::visit_delta(const Change& a, const Change* b) const {

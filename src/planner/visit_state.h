@@ -9,6 +9,7 @@
 #pragma once
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "planner/token_bits.h"
@@ -53,7 +54,7 @@ struct Change {
 
 class VisitState {
  public:
-  // instances: [experts][places], at least one each, the first is the main one.
+  // instances: [experts][places], at least one each and none twice, the first is the main one.
   VisitState(const VisitProblem& problem, const std::vector<std::vector<int>>& instances);
 
   const VisitProblem& problem() const { return *problem_; }
@@ -77,7 +78,8 @@ class VisitState {
 
   // cost() after the change minus cost() now. Cost: streams * places * tokens / 64 (or / 512).
   double delta(const Change& change) const { return delta(&change, nullptr); }
-  double delta(const Change& a, const Change& b) const { return delta(&a, &b); }  // two experts
+  // After both, of different experts.
+  double delta(const Change& a, const Change& b) const { return delta(&a, &b); }
   void apply(const Change& change);
 
  private:
@@ -97,12 +99,19 @@ class VisitState {
     return stream.local && holds(expert, arrival) ? arrival : main(expert);
   }
   int served_after(const VisitStream& stream, const Change& change, int arrival) const;
+  double visit_cost(int arrival, int target) const {
+    return problem_->visit_cost[static_cast<std::size_t>(arrival) *
+                                    static_cast<std::size_t>(problem_->places) +
+                                static_cast<std::size_t>(target)];
+  }
   BitRow none(std::size_t pair) const { return none_.data() + pair * words_; }
   BitRow one(std::size_t pair) const { return one_.data() + pair * words_; }
 
   double delta(const Change* a, const Change* b) const;
   double arrival_delta(int stream, int arrival, const Change& a, Served served_a, const Change* b,
                        Served served_b) const;
+  double together(int stream, int arrival, std::pair<int, int> experts, Served served_a,
+                  Served served_b) const;
   double visit_delta(const Change& a, const Change* b) const;
   double presence_delta(const Change& change) const;
   void add_work_delta(const Change& change, std::vector<double>& work) const;
