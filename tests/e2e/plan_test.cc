@@ -1,0 +1,148 @@
+// gracemoe plan with the presets beyond the published method, as users meet it: a trace of the
+// shipped model.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/files.h"
+#include "base/json.h"
+#include "plan/plan.h"
+#include "support/process.h"
+#include "support/temp_dir.h"
+
+namespace gracemoe {
+namespace {
+
+using testing::HasSubstr;
+
+const std::string kModel = std::string(GRACEMOE_SOURCE_DIR) + "/models/gracemoe-demo";
+
+ProcessResult gracemoe(std::vector<std::string> args) {
+  args.insert(args.begin(), GRACEMOE_PROGRAM);
+  return run_process(args);
+}
+
+class PlanCommand : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = new TempDir;
+    for (const std::string text : {"prose", "code"}) {
+      const auto traced =
+          gracemoe({"profile", "--quiet", "--model", kModel, "--text",
+                    std::string(GRACEMOE_SOURCE_DIR) + "/data/text/" + text + ".txt",
+                    "--max-tokens", "3072", "--out", trace(text)});
+      ASSERT_EQ(traced.exit_code, 0) << traced.err;
+    }
+  }
+  static void TearDownTestSuite() {
+    delete folder_;
+    folder_ = nullptr;
+  }
+  static std::string trace(const std::string& text) { return file(text + ".safetensors"); }
+  static std::string file(const std::string& name) { return *folder_ / name; }
+  static ProcessResult plan(const std::string& out, std::vector<std::string> more) {
+    std::vector<std::string> args{"plan", "--topology", "2x2", "--out", file(out), "--quiet"};
+    args.insert(args.end(), more.begin(), more.end());
+    return gracemoe(args);
+  }
+  static Json judged(const std::string& plan_file, const std::string& text) {
+    const auto result =
+        gracemoe({"evaluate", "--plan", file(plan_file), "--trace", trace(text), "--json", "-"});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return parse_json(result.out, "evaluation");
+  }
+
+ private:
+  static inline TempDir* folder_ = nullptr;
+};
+
+TEST_F(PlanCommand, EveryPresetSaysWhatItIs) {
+  for (const std::string preset :
+       {"contiguous", "eplb", "c2r", "occult", "grace", "balance", "grace+"}) {
+    const auto result = plan("p.json", {"--trace", trace("prose"), "--preset", preset});
+    ASSERT_EQ(result.exit_code, 0) << preset << result.err;
+    EXPECT_THAT(result.out, HasSubstr("placement ")) << preset;
+    const Plan made = read_plan(file("p.json"));
+    EXPECT_EQ(made.preset, preset);
+    EXPECT_FALSE(made.settings.empty());
+    EXPECT_FALSE(made.time_basis.empty());
+    EXPECT_GT(made.layers[0].predicted_time.total_s(), 0);
+  }
+}
+
+TEST_F(PlanCommand, GracePlusVisitsFewerNodesThanGraceWithItsMemory) {
+  ASSERT_EQ(plan("g.json", {"--trace", trace("prose"), "--holdout", "0"}).exit_code, 0);
+  const Plan grace = read_plan(file("g.json"));
+  const double budget =
+      1 + grace.copies() / (static_cast<double>(grace.num_experts) * grace.layers.size());
+  const Json of_grace = judged("g.json", "prose");
+  const auto result =
+      plan("gp.json", {"--trace", trace("prose"), "--holdout", "0", "--preset", "grace+",
+                       "--memory-budget", std::to_string(budget), "--balance",
+                       std::to_string(of_grace["load_max_over_mean"].get<double>())});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("what memory buys"));
+  EXPECT_LE(read_plan(file("gp.json")).copies(), grace.copies());
+  EXPECT_LT(judged("gp.json", "prose")["nodes_visited_per_token"].get<double>(),
+            of_grace["nodes_visited_per_token"].get<double>());
+}
+
+TEST_F(PlanCommand, APlanThatIsGoodIsLeftAsItIs) {
+  const std::vector<std::string> how{"--trace", trace("prose"),    "--preset",
+                                     "grace+",  "--memory-budget", "1.5"};
+  ASSERT_EQ(plan("old.json", how).exit_code, 0);
+  std::vector<std::string> again = how;
+  again.insert(again.end(), {"--from", file("old.json")});
+  auto result = plan("same.json", again);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("the old plan is kept"));
+  EXPECT_EQ(read_file(file("same.json")), read_file(file("old.json")));
+
+  // On other text moving pays, if the plan serves long enough; for three steps it does not.
+  again[1] = trace("code");
+  again.insert(again.end(), {"--steps", "3"});
+  result = plan("short.json", again);
+  EXPECT_THAT(result.out, HasSubstr("the old plan is kept"));
+  again.back() = "10000000";
+  result = plan("long.json", again);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr(" experts move, "));
+  EXPECT_THAT(result.out, HasSubstr("  layer 0: expert "));
+  EXPECT_LT(judged("long.json", "code")["nodes_visited_per_token"].get<double>(),
+            judged("old.json", "code")["nodes_visited_per_token"].get<double>());
+}
+
+TEST_F(PlanCommand, SameSlotsAreTheSameEverywhere) {
+  ASSERT_EQ(
+      plan("s.json", {"--trace", trace("prose"), "--preset", "grace+", "--same-slots"}).exit_code,
+      0);
+  const Plan made = read_plan(file("s.json"));
+  const int slots = made.num_experts * 5 / 4 / made.topology.devices();
+  for (int layer = 0; layer < static_cast<int>(made.layers.size()); ++layer)
+    for (int device = 0; device < made.topology.devices(); ++device)
+      EXPECT_LE(made.experts_on(layer, device).size(), static_cast<std::size_t>(slots));
+}
+
+TEST_F(PlanCommand, RefusesWhatDoesNotGoTogether) {
+  const auto refused = [&](std::vector<std::string> args) {
+    args.insert(args.end(), {"--trace", trace("prose")});
+    const auto result = plan("no.json", args);
+    EXPECT_EQ(result.exit_code, 2) << result.out;
+    EXPECT_FALSE(std::filesystem::exists(file("no.json")));
+    return result.err;
+  };
+  EXPECT_THAT(refused({"--preset", "best"}), HasSubstr("balance or grace+"));
+  EXPECT_THAT(refused({"--preset", "occult", "--memory-budget", "1.5"}),
+              HasSubstr("--memory-budget: got preset occult, wanted grace+, eplb or balance"));
+  EXPECT_THAT(refused({"--preset", "grace", "--effort", "2"}), HasSubstr("the preset grace+"));
+  EXPECT_THAT(refused({"--preset", "grace+", "--replication", "none"}),
+              HasSubstr("which chooses its own copies"));
+  EXPECT_THAT(refused({"--preset", "grace+", "--memory-budget", "0.5"}), HasSubstr("0.5"));
+  EXPECT_THAT(refused({"--preset", "grace+", "--device-memory", "1"}),
+              HasSubstr("--hidden N and --expert-width N"));
+  EXPECT_THAT(refused({"--preset", "grace+", "--device-memory", "0.0001", "--model", kModel}),
+              HasSubstr("memory of the devices"));
+  EXPECT_THAT(refused({"--preset", "grace+", "--hidden", "64"}), HasSubstr("shape of an expert"));
+}
+
+}  // namespace
+}  // namespace gracemoe

@@ -1,0 +1,138 @@
+#include "planner/search_plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <set>
+
+#include "base/hash.h"
+#include "support/error_of.h"
+
+namespace gracemoe {
+namespace {
+
+using testing::HasSubstr;
+
+// Two families of experts, even and odd, that are chosen together; the first of each is hot.
+RoutingTrace families(int tokens) {
+  RoutingTrace trace;
+  trace.num_experts = 12;
+  trace.top_k = 3;
+  trace.layers = 2;
+  for (int t = 0; t < tokens; ++t) {
+    trace.sequence.push_back(t / 50);
+    for (int layer = 0; layer < trace.layers; ++layer) {
+      std::set<int> chosen;
+      for (std::uint64_t i = 0; chosen.size() < 3; ++i) {
+        const auto draw = hash_combine(hash_combine(static_cast<std::uint64_t>(t), i),
+                                       static_cast<std::uint64_t>(layer));
+        const int of_family = draw % 3 == 0 ? 0 : static_cast<int>(draw / 7 % 6);
+        chosen.insert(2 * of_family + (t + layer) % 2);
+      }
+      for (const int e : chosen) trace.experts.push_back(static_cast<std::uint16_t>(e));
+    }
+  }
+  return trace;
+}
+
+TEST(SampleTrace, KeepsLoadsAndPairs) {
+  const RoutingStatistics truth = count_statistics(families(6000));
+  const RoutingTrace sampled = sample_trace(truth, 12000, 1, 0);
+  const RoutingStatistics seen = count_statistics(sampled);
+  ASSERT_EQ(sampled.tokens(), 12000);
+  for (std::size_t i = 0; i < truth.load.size(); ++i)
+    EXPECT_NEAR(seen.load[i] / 12000, truth.load[i] / 6000, 0.03) << i;
+  double within = 0, across = 0;
+  for (int i = 0; i < 12; ++i)
+    for (int j = 0; j < 12; ++j)
+      (i % 2 == j % 2 ? within : across) += seen.affinity[static_cast<std::size_t>(i * 12 + j)];
+  EXPECT_LT(across, 0.05 * within);  // in truth never
+}
+
+TEST(SampleTrace, LoadsAloneAndNothing) {
+  RoutingStatistics truth = count_statistics(families(3000));
+  truth.affinity.clear();
+  const RoutingStatistics seen = count_statistics(sample_trace(truth, 6000, 1, 2));
+  for (std::size_t i = 0; i < truth.load.size(); ++i)
+    EXPECT_NEAR(seen.load[i] / 6000, truth.load[i] / 3000, 0.03) << i;
+  for (double& l : truth.load) l = 0;
+  EXPECT_EQ(sample_trace(truth, 100, 1, 1).tokens(), 0);
+}
+
+TEST(SampleTrace, IsTheSameForAnyThreads) {
+  const RoutingStatistics truth = count_statistics(families(500));
+  EXPECT_EQ(sample_trace(truth, 300, 7, 1).experts, sample_trace(truth, 300, 7, 3).experts);
+}
+
+PlannerInput input_of(const RoutingStatistics& statistics, const Cluster& cluster) {
+  PlannerInput input;
+  input.statistics = &statistics;
+  input.model = make_cost_model(cluster, {}, 512);
+  return input;
+}
+
+TEST(SearchPlan, FindsTheFamiliesFromATraceAndFromAffinityAlone) {
+  const RoutingTrace trace = families(3000);
+  const RoutingStatistics statistics = count_statistics(trace);
+  PlannerOptions options = preset_grace_plus();
+  options.effort = 0.05;
+  options.memory_budget = 1;
+  options.balance_bound = 1.2;
+  PlannerInput input = input_of(statistics, Cluster::uniform(Topology::grid(2, 1)));
+  for (const RoutingTrace* given : {&trace, static_cast<const RoutingTrace*>(nullptr)}) {
+    input.trace = given;
+    const Plan plan = make_plan(input, options);
+    const PlanMetrics m = evaluate(plan, trace, RoutingPolicy::kTopologyAware);
+    EXPECT_NEAR(m.total.nodes_visited, 0.5, 0.02);  // home's node, or the other
+    EXPECT_EQ(plan.copies(), 0);
+  }
+}
+
+TEST(SearchPlan, LoadsAloneGiveBalance) {
+  RoutingStatistics statistics = count_statistics(families(3000));
+  statistics.affinity.clear();
+  PlannerOptions options = preset_grace_plus();
+  options.effort = 0.05;
+  const Plan plan =
+      make_plan(input_of(statistics, Cluster::uniform(Topology::grid(2, 2))), options);
+  for (const LayerPlan& layer : plan.layers) EXPECT_LT(layer.skew, 1.15);
+}
+
+TEST(SearchPlan, FasterDevicesDoMore) {
+  const RoutingTrace trace = families(3000);
+  const RoutingStatistics statistics = count_statistics(trace);
+  Cluster cluster = Cluster::uniform(Topology::grid(1, 2));
+  cluster.devices[1].speed = 3;
+  PlannerOptions options = preset_grace_plus();
+  options.effort = 0.05;
+  options.memory_budget = 1;
+  PlannerInput input = input_of(statistics, cluster);
+  input.trace = &trace;
+  for (const LayerPlan& layer : make_plan(input, options).layers)
+    EXPECT_NEAR(layer.predicted_load[1], 0.75, 0.05);
+}
+
+TEST(SearchPlan, APlanForAnotherClusterOrModelIsNoStart) {
+  const RoutingTrace trace = families(300);
+  const RoutingStatistics statistics = count_statistics(trace);
+  Plan from = make_plan(statistics, Topology::grid(2, 1), preset_contiguous());
+  PlannerInput input = input_of(statistics, Cluster::uniform(Topology::grid(2, 2)));
+  input.trace = &trace;
+  input.from = &from;
+  EXPECT_THAT(error_of([&] { make_plan(input, preset_grace_plus()); }),
+              HasSubstr("a cluster 2x1, wanted 2x2"));
+  from.layers.pop_back();
+  EXPECT_THAT(error_of([&] { make_plan(input, preset_grace_plus()); }),
+              HasSubstr("1 layers of 12 experts"));
+}
+
+TEST(SearchPlan, ImbalanceIsDearerWhereLinksAreFast) {
+  Cluster cluster = Cluster::uniform(Topology::grid(2, 2));
+  const double slow = imbalance_cost(make_cost_model(cluster, {}, 512), 8);
+  cluster.inter_node.bytes_per_s *= 10;
+  EXPECT_NEAR(imbalance_cost(make_cost_model(cluster, {}, 512), 8), 10 * slow, 1e-6 * slow);
+}
+
+}  // namespace
+}  // namespace gracemoe
