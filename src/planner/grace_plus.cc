@@ -67,8 +67,7 @@ class Planner {
     GracePlusResult result;
     result.layers = std::move(layers_);
     if (moves_.from == nullptr && cluster_.alike) even_out_devices(result.layers, cluster_);
-    fit_devices(result.layers, cluster_,
-                [&](int layer, int device) { return removals(result.layers, layer, device); });
+    keep_device_limits(result.layers);
     for (int l = 0; l < trace_.layers; ++l) finish(result.layers[static_cast<std::size_t>(l)], l);
     result.memory_curve = memory_curve();
     return result;
@@ -288,13 +287,18 @@ class Planner {
     });
   }
 
-  // What taking an instance off a device would cost, least first.
-  std::vector<Removal> removals(const std::vector<LayerPlan>& layers, int layer, int device) const {
-    const auto l = static_cast<std::size_t>(layer);
-    const TokenBits tokens = bits(layer);
-    const VisitProblem p = problem(tokens, layer, options_.balance_bound);
-    const VisitState state(p, places_of(layers[l], cluster_));
-    return removals_from(layers[l], state, cluster_, device);
+  void keep_device_limits(std::vector<LayerPlan>& layers) const {
+    const std::vector<char> full = overfull_devices(layers, cluster_);
+    if (std::find(full.begin(), full.end(), 1) == full.end()) return;
+    std::vector<std::vector<Departure>> departures(layers.size());
+    parallel_for(trace_.layers, options_.threads, [&](int layer) {
+      const auto l = static_cast<std::size_t>(layer);
+      const TokenBits tokens = bits(layer);
+      const VisitProblem p = problem(tokens, layer, options_.balance_bound);
+      const VisitState state(p, places_of(layers[l], cluster_));
+      departures[l] = departures_from(layers[l], state, cluster_, full);
+    });
+    fit_devices(layers, cluster_, departures);
   }
 
   void finish(LayerPlan& layer, int index) const {
