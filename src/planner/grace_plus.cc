@@ -2,14 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <memory>
 #include <mutex>
 #include <numeric>
 
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/progress.h"
-#include "plan/contiguous.h"
 #include "planner/expected_load.h"
 #include "planner/layer_curve.h"
 #include "planner/parallel.h"
@@ -43,6 +41,21 @@ std::vector<int> dealt(const std::vector<int>& asked, int most) {
   return given;
 }
 
+// Copies over all layers that budget and memory allow. Error (kInput) where memory does not even
+// hold every expert once.
+int copies_allowed(const RoutingTrace& trace, const SearchCluster& cluster, double memory_budget) {
+  const double each = static_cast<double>(trace.num_experts) * trace.layers;
+  double room = 0;
+  for (const double limit : cluster.max_copies) room += std::floor(limit);
+  if (room < each)
+    fail_input({"memory of the devices", std::to_string(std::llround(room)) + " experts in all",
+                "at least " + std::to_string(std::llround(each)) + ", one of each",
+                "more devices, or more memory"});
+  const double everywhere = each * (cluster.topology.devices() - 1);
+  return static_cast<int>(
+      std::min({std::floor((memory_budget - 1) * each + 1e-9), room - each, everywhere}));
+}
+
 class Planner {
  public:
   Planner(const RoutingTrace& trace, const SearchCluster& cluster, const Plan& start,
@@ -53,8 +66,7 @@ class Planner {
         options_(options),
         moves_(moves),
         token_limit_(token_limit(trace, cluster.places())),
-        budget_(static_cast<int>(
-            std::floor((options.memory_budget - 1) * trace.num_experts * trace.layers + 1e-9))) {
+        budget_(copies_allowed(trace, cluster, options.memory_budget)) {
     limit_layers();
   }
 
@@ -67,8 +79,7 @@ class Planner {
     GracePlusResult result;
     result.layers = std::move(layers_);
     if (moves_.from == nullptr && cluster_.alike) even_out_devices(result.layers, cluster_);
-    fit_devices(result.layers, cluster_,
-                [&](int layer, int device) { return removals(result.layers, layer, device); });
+    keep_device_limits(result.layers);
     for (int l = 0; l < trace_.layers; ++l) finish(result.layers[static_cast<std::size_t>(l)], l);
     result.memory_curve = memory_curve();
     return result;
@@ -91,16 +102,18 @@ class Planner {
 
   // With few layers, one layer's uneven devices are not evened out by the others.
   void limit_layers() {
+    const bool few = trace_.layers < 4;
+    const double fair = std::ceil(options_.memory_budget * experts() /
+                                      static_cast<double>(cluster_.max_experts.size()) -
+                                  1e-9);
     for (std::size_t d = 0; d < cluster_.max_experts.size(); ++d) {
-      const double fair = std::ceil(options_.memory_budget * experts() /
-                                    static_cast<double>(cluster_.max_experts.size()));
-      if (options_.same_slots || (trace_.layers < 4 && std::isinf(cluster_.max_copies[d])))
-        cluster_.max_experts[d] = std::min(cluster_.max_experts[d], static_cast<int>(fair));
-      if (std::isfinite(cluster_.max_copies[d]) && (!cluster_.alike || trace_.layers < 4))
-        cluster_.max_experts[d] =
-            std::min(cluster_.max_experts[d],
-                     static_cast<int>(std::floor(cluster_.max_copies[d] / trace_.layers)));
+      const double limit = cluster_.max_copies[d];
+      double most = cluster_.max_experts[d];
+      if (options_.same_slots || (few && std::isinf(limit))) most = std::min(most, fair);
+      if (few || !cluster_.alike) most = std::min(most, std::ceil(limit / trace_.layers));
+      cluster_.max_experts[d] = static_cast<int>(most);
     }
+<<<<<<< HEAD
     const double room =
         std::accumulate(cluster_.max_copies.begin(), cluster_.max_copies.end(), 0.0);
     const double primaries = static_cast<double>(experts()) * trace_.layers;
@@ -110,6 +123,8 @@ class Planner {
                   "more devices, or more memory"});
     if (cluster_.must_fit)
       budget_ = static_cast<int>(std::min<double>(budget_, std::floor(room - primaries)));
+=======
+>>>>>>> gptests
   }
 
   VisitProblem problem(const TokenBits& tokens, int layer, double bound) const {
@@ -289,21 +304,25 @@ class Planner {
     });
   }
 
-  // What taking an instance off a device would cost, least first.
-  std::vector<Removal> removals(const std::vector<LayerPlan>& layers, int layer, int device) const {
-    const auto l = static_cast<std::size_t>(layer);
-    const TokenBits tokens = bits(layer);
-    const VisitProblem p = problem(tokens, layer, options_.balance_bound);
-    const VisitState state(p, places_of(layers[l], cluster_));
-    return removals_from(layers[l], state, cluster_, device);
+  void keep_device_limits(std::vector<LayerPlan>& layers) const {
+    const std::vector<char> full = overfull_devices(layers, cluster_);
+    if (std::find(full.begin(), full.end(), 1) == full.end()) return;
+    std::vector<std::vector<Departure>> departures(layers.size());
+    parallel_for(trace_.layers, options_.threads, [&](int layer) {
+      const auto l = static_cast<std::size_t>(layer);
+      const TokenBits tokens = bits(layer);
+      const VisitProblem p = problem(tokens, layer, options_.balance_bound);
+      const VisitState state(p, places_of(layers[l], cluster_));
+      departures[l] = departures_from(layers[l], state, cluster_, full);
+    });
+    fit_devices(layers, cluster_, departures);
   }
 
   void finish(LayerPlan& layer, int index) const {
     const TokenBits tokens = bits(index);
     layer.predicted_load = expected_load(layer, tokens.load(), cluster_.topology);
-    const auto [least, most] =
-        std::minmax_element(layer.predicted_load.begin(), layer.predicted_load.end());
-    layer.skew = *most * static_cast<double>(layer.predicted_load.size());
+    layer.skew = *std::max_element(layer.predicted_load.begin(), layer.predicted_load.end()) *
+                 static_cast<double>(layer.predicted_load.size());
     std::size_t instances = 1;
     for (const auto& list : layer.experts) instances = std::max(instances, list.size());
     layer.replicas = static_cast<int>(instances) - 1;
@@ -351,6 +370,8 @@ GracePlusResult grace_plus(const RoutingTrace& trace, const SearchCluster& clust
                            const MoveCost& moves) {
   GM_CHECK(start.layers.size() == static_cast<std::size_t>(trace.layers),
            "grace+: the start is of another shape");
+  GM_CHECK(options.memory_budget >= 1, "grace+: a memory budget below 1");
+  copies_allowed(trace, cluster, options.memory_budget);  // whatever becomes of the plan
   if (trace.tokens() == 0 || cluster.topology.devices() == 1)
     return {(moves.from != nullptr ? *moves.from : start).layers, {}};
   return Planner(trace, cluster, start, options, moves).run();

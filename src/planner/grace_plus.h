@@ -21,7 +21,7 @@ struct GracePlusOptions {
   double balance_bound = 1.10;  // max / mean of the devices' work, mean over layers, on new text
   double imbalance_cost = 0.1;  // visits per token that a unit of max / mean is worth
   double step_tokens = 0;       // > 0: balance the experts that a step of so many tokens uses
-  bool same_slots = false;      // the same number of instances on every device of every layer
+  bool same_slots = false;      // no device of any layer has more than its equal share of instances
   double effort = 1;            // search steps, relative to the default
   std::uint64_t seed = 0;
   int threads = 0;    // 0: one a hardware thread; no influence on the result
@@ -37,13 +37,16 @@ struct MoveCost {
 };
 
 struct GracePlusResult {
-  std::vector<LayerPlan> layers;          // with predicted_load and nodes_visited (as on `trace`)
-  std::vector<MemoryPoint> memory_curve;  // without times
+  std::vector<LayerPlan> layers;  // with predicted_load; nodes_visited is for evaluate.h to note
+  // Without times. Visits as the search counts them: weighted by node_cost, and those of devices
+  // where there is one node.
+  std::vector<MemoryPoint> memory_curve;
 };
 
 // `start`: a plan to begin with as well as others (grace's), of the same shape and topology. With
 // `moves.from`, that is where every layer begins, and devices keep their names.
-// Deterministic for the seed (without a deadline). An empty trace gives experts in order.
+// Deterministic for the seed (without a deadline). An empty trace, or a single device, gives the
+// start as it is. Error (kInput) where memory does not hold every expert once.
 GracePlusResult grace_plus(const RoutingTrace& trace, const SearchCluster& cluster,
                            const Plan& start, const GracePlusOptions& options,
                            const MoveCost& moves = {});

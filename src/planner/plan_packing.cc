@@ -4,8 +4,11 @@
 #include <cmath>
 #include <numeric>
 #include <queue>
+#include <tuple>
+#include <utility>
 
 #include "base/error.h"
+#include "planner/device_search.h"
 
 namespace gracemoe {
 namespace {
@@ -62,16 +65,6 @@ std::vector<int> new_names(const std::vector<int>& sizes, const std::vector<std:
   return names;
 }
 
-void remove_instance(LayerPlan& layer, int expert, int device) {
-  auto& instances = layer.experts[static_cast<std::size_t>(expert)];
-  std::erase_if(instances, [&](const Instance& i) { return i.device == device; });
-  // The heaviest is the main one: it serves the places without an instance.
-  std::stable_sort(instances.begin(), instances.end(),
-                   [](const Instance& a, const Instance& b) { return a.weight > b.weight; });
-  const double heaviest = instances.front().weight;
-  for (Instance& i : instances) i.weight /= heaviest;
-}
-
 }  // namespace
 
 int copies_of(const LayerPlan& layer) {
@@ -99,62 +92,156 @@ void even_out_devices(std::vector<LayerPlan>& layers, const SearchCluster& clust
   }
 }
 
-std::vector<Removal> removals_from(const LayerPlan& layer, const VisitState& state,
-                                   const SearchCluster& cluster, int device) {
-  const int place = cluster.place_of(device);
-  std::vector<Removal> removals;
-  for (std::size_t e = 0; e < layer.experts.size(); ++e) {
-    const auto& instances = layer.experts[e];
+std::vector<char> overfull_devices(const std::vector<LayerPlan>& layers,
+                                   const SearchCluster& cluster) {
+  std::vector<std::int64_t> held(cluster.max_copies.size());
+  for (const LayerPlan& layer : layers) {
+    const std::vector<int> sizes = sizes_of(layer, cluster.topology.devices());
+    for (std::size_t d = 0; d < held.size(); ++d) held[d] += sizes[d];
+  }
+  std::vector<char> full(held.size());
+  for (std::size_t d = 0; d < held.size(); ++d)
+    full[d] = static_cast<double>(held[d]) > cluster.max_copies[d] ? 1 : 0;
+  return full;
+}
+
+std::vector<Departure> departures_from(const LayerPlan& layer, const VisitState& state,
+                                       const SearchCluster& cluster,
+                                       const std::vector<char>& devices) {
+  std::vector<Departure> departures;
+  const auto consider = [&](int expert, int device) {
+    const int place = cluster.place_of(device);
+    const auto& instances = layer.experts[static_cast<std::size_t>(expert)];
     const auto here = std::count_if(instances.begin(), instances.end(), [&](const Instance& i) {
       return cluster.place_of(i.device) == place;
     });
-    const bool on = std::any_of(instances.begin(), instances.end(),
-                                [&](const Instance& i) { return i.device == device; });
-    if (!on || instances.size() < 2) continue;
-    const int expert = static_cast<int>(e);
-    if (here > 1) {  // another device of the node takes over; balance may suffer, visits do not
-      removals.push_back({0, expert});
-      continue;
+    // Inside the place visits stay as they are; balance may suffer.
+    if (cluster.by_node()) departures.push_back({0, expert, device, place});
+    if (here > 1) departures.push_back({0, expert, device, -1});
+    const bool is_main = state.main(expert) == place;
+    for (int to = 0; here == 1 && to < state.problem().places; ++to) {
+      if (to == place) continue;
+      const bool held = state.holds(expert, to);
+      const Change change{expert, held ? -1 : to, place, is_main ? to : state.main(expert)};
+      departures.push_back({state.delta(change), expert, device, held ? -1 : to});
     }
-    Change change{expert, -1, place, state.main(expert)};
-    for (int p = 0; change.main == place; ++p)
-      if (p != place && state.holds(expert, p)) change.main = p;
-    removals.push_back({state.delta(change), expert});
-  }
-  std::stable_sort(removals.begin(), removals.end(),
-                   [](const Removal& a, const Removal& b) { return a.cost < b.cost; });
-  return removals;
+  };
+  for (std::size_t e = 0; e < layer.experts.size(); ++e)
+    for (const Instance& i : layer.experts[e])
+      if (devices[static_cast<std::size_t>(i.device)] != 0) consider(static_cast<int>(e), i.device);
+  const auto load = state.problem().tokens->load();
+  const auto rank = [&](const Departure& d) {
+    return std::tuple(d.cost, d.to < 0, load[static_cast<std::size_t>(d.expert)]);
+  };
+  std::stable_sort(departures.begin(), departures.end(),
+                   [&](const Departure& a, const Departure& b) { return rank(a) < rank(b); });
+  return departures;
 }
 
-void fit_devices(std::vector<LayerPlan>& layers, const SearchCluster& cluster,
-                 const std::function<std::vector<Removal>(int layer, int device)>& removals) {
-  struct Choice {
-    double cost;
-    std::size_t layer;
-    int expert;
-  };
-  const int devices = cluster.topology.devices();
-  for (int device = 0; device < devices; ++device) {
-    const auto d = static_cast<std::size_t>(device);
-    std::int64_t held = 0;
-    for (const LayerPlan& layer : layers) held += sizes_of(layer, devices)[d];
-    const double limit = cluster.max_copies[d];
-    if (static_cast<double>(held) <= limit) continue;
-    std::vector<Choice> choices;
-    for (std::size_t l = 0; l < layers.size(); ++l)
-      for (const Removal& r : removals(static_cast<int>(l), device))
-        choices.push_back({r.cost, l, r.expert});
-    std::stable_sort(choices.begin(), choices.end(),
-                     [](const Choice& a, const Choice& b) { return a.cost < b.cost; });
-    for (const Choice& c : choices) {
-      if (static_cast<double>(held) <= limit) break;
-      remove_instance(layers[c.layer], c.expert, device);
-      --held;
+namespace {
+
+// Instances leave their devices, as far as that is still possible when it is their turn.
+class Evacuation {
+ public:
+  Evacuation(std::vector<LayerPlan>& layers, const SearchCluster& cluster)
+      : layers_(layers), cluster_(cluster), held_(cluster.max_copies.size()) {
+    for (const LayerPlan& layer : layers) {
+      sizes_.push_back(sizes_of(layer, cluster.topology.devices()));
+      for (std::size_t d = 0; d < held_.size(); ++d) held_[d] += sizes_.back()[d];
     }
+<<<<<<< HEAD
     if (cluster.must_fit && static_cast<double>(held) > limit)
       fail_input({"memory of device " + std::to_string(device),
                   "room for " + std::to_string(std::llround(std::floor(limit))) + " experts",
                   std::to_string(held) + ", which are nowhere else",
+=======
+  }
+
+  std::int64_t held(std::size_t device) const { return held_[device]; }
+  double room(std::size_t device) const {
+    return cluster_.max_copies[device] - static_cast<double>(held_[device]);
+  }
+
+  void leave(std::size_t layer, const Departure& departure) {
+    auto& instances = layers_[layer].experts[static_cast<std::size_t>(departure.expert)];
+    const auto instance = std::find_if(instances.begin(), instances.end(), [&](const Instance& i) {
+      return i.device == departure.from;
+    });
+    if (instance == instances.end()) return;
+    if (departure.to < 0) {
+      if (instances.size() > 1) give_up(layer, instances, instance);
+      return;
+    }
+    const int device = emptiest(layer, departure.to, instances);
+    if (device < 0) return;
+    count(layer, instance->device, -1);
+    instance->device = device;
+    count(layer, device, 1);
+  }
+
+ private:
+  void count(std::size_t layer, int device, int by) {
+    held_[static_cast<std::size_t>(device)] += by;
+    sizes_[layer][static_cast<std::size_t>(device)] += by;
+  }
+
+  void give_up(std::size_t layer, std::vector<Instance>& instances,
+               std::vector<Instance>::iterator instance) {
+    count(layer, instance->device, -1);
+    instances.erase(instance);
+    // The heaviest is the main one: it serves the places without an instance.
+    std::stable_sort(instances.begin(), instances.end(),
+                     [](const Instance& a, const Instance& b) { return a.weight > b.weight; });
+    const double heaviest = instances.front().weight;
+    const int main = cluster_.place_of(instances.front().device);
+    for (Instance& i : instances)
+      if (heaviest > kSideWeight || cluster_.place_of(i.device) == main) i.weight /= heaviest;
+  }
+
+  // The place's device with the most room, which fits the layer and has no instance; -1: none.
+  int emptiest(std::size_t layer, int place, const std::vector<Instance>& instances) const {
+    int best = -1;
+    for (int device = 0; device < cluster_.topology.devices(); ++device) {
+      const auto d = static_cast<std::size_t>(device);
+      const bool here = std::any_of(instances.begin(), instances.end(),
+                                    [&](const Instance& i) { return i.device == device; });
+      if (cluster_.place_of(device) != place || here || room(d) < 1 ||
+          sizes_[layer][d] >= cluster_.max_experts[d])
+        continue;
+      if (best < 0 || room(d) > room(static_cast<std::size_t>(best))) best = device;
+    }
+    return best;
+  }
+
+  std::vector<LayerPlan>& layers_;
+  const SearchCluster& cluster_;
+  std::vector<std::vector<int>> sizes_;  // [layers, devices] instances
+  std::vector<std::int64_t> held_;       // [devices]
+};
+
+}  // namespace
+
+void fit_devices(std::vector<LayerPlan>& layers, const SearchCluster& cluster,
+                 const std::vector<std::vector<Departure>>& departures) {
+  Evacuation evacuation(layers, cluster);
+  for (std::size_t d = 0; d < cluster.max_copies.size(); ++d) {
+    if (evacuation.room(d) >= 0) continue;
+    std::vector<std::pair<std::size_t, Departure>> choices;  // of a layer
+    for (std::size_t l = 0; l < layers.size(); ++l)
+      for (const Departure& departure : departures[l])
+        if (departure.from == static_cast<int>(d)) choices.emplace_back(l, departure);
+    std::stable_sort(choices.begin(), choices.end(),
+                     [](const auto& a, const auto& b) { return a.second.cost < b.second.cost; });
+    for (const auto& [layer, departure] : choices) {
+      if (evacuation.room(d) >= 0) break;
+      evacuation.leave(layer, departure);
+    }
+    if (evacuation.room(d) < 0)
+      fail_input({"memory of device " + std::to_string(d),
+                  "room for " + std::to_string(std::llround(std::floor(cluster.max_copies[d]))) +
+                      " experts",
+                  std::to_string(evacuation.held(d)) + ", for which no other device has room",
+>>>>>>> gptests
                   "a larger memory budget, or more memory"});
   }
 }

