@@ -113,18 +113,6 @@ class Planner {
       if (few || !cluster_.alike) most = std::min(most, std::ceil(limit / trace_.layers));
       cluster_.max_experts[d] = static_cast<int>(most);
     }
-<<<<<<< HEAD
-    const double room =
-        std::accumulate(cluster_.max_copies.begin(), cluster_.max_copies.end(), 0.0);
-    const double primaries = static_cast<double>(experts()) * trace_.layers;
-    if (cluster_.must_fit && room < primaries)
-      fail_input({"memory of the devices", std::to_string(std::llround(room)) + " experts in all",
-                  "at least " + std::to_string(std::llround(primaries)) + ", one of each",
-                  "more devices, or more memory"});
-    if (cluster_.must_fit)
-      budget_ = static_cast<int>(std::min<double>(budget_, std::floor(room - primaries)));
-=======
->>>>>>> gptests
   }
 
   VisitProblem problem(const TokenBits& tokens, int layer, double bound) const {

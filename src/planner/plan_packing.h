@@ -20,11 +20,6 @@ void even_out_devices(std::vector<LayerPlan>& layers, const SearchCluster& clust
 std::vector<char> overfull_devices(const std::vector<LayerPlan>& layers,
                                    const SearchCluster& cluster);
 
-<<<<<<< HEAD
-// Takes copies off devices that hold more than cluster.max_copies, those first that cost least.
-// `removals(layer, device)` is asked once for each layer of such a device. Error (kInput) where a
-// device holds too much that exists nowhere else and cluster.must_fit.
-=======
 // An instance that could leave its device.
 struct Departure {
   double cost = 0;  // as VisitState::cost(), of this one alone
@@ -41,8 +36,8 @@ std::vector<Departure> departures_from(const LayerPlan& layer, const VisitState&
 
 // Takes instances off devices that hold more than cluster.max_copies, those first that cost least;
 // they move to devices with room, the emptiest of a place, or are given up. departures: [layers],
-// of all devices that are overfull. Error (kInput) where a device still holds too much.
->>>>>>> gptests
+// of all devices that are overfull. Error (kInput) where a device still holds too much and
+// cluster.must_fit.
 void fit_devices(std::vector<LayerPlan>& layers, const SearchCluster& cluster,
                  const std::vector<std::vector<Departure>>& departures);
 

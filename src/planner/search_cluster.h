@@ -13,9 +13,9 @@ struct SearchCluster {
   std::vector<double> capacity;    // [devices] share of all computing speed; sums to 1
   std::vector<double> node_cost;   // [nodes, nodes] of a visit; 1 on the mean pair
   std::vector<double> max_copies;  // [devices] instances over all layers; may be infinite
-  bool must_fit = false;           // max_copies is what the devices can hold, not only a fair share
-  std::vector<int> max_experts;    // [devices] instances a layer
-  bool alike = true;               // nodes and devices can change places without anyone noticing
+  bool must_fit = true;          // max_copies is what devices can hold; else a fair share to aim at
+  std::vector<int> max_experts;  // [devices] instances a layer
+  bool alike = true;             // nodes and devices can change places without anyone noticing
 
   // Equal devices and links, no limits but the experts' number.
   static SearchCluster uniform(const Topology& topology, int experts);

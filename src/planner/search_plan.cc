@@ -51,6 +51,7 @@ SearchCluster search_cluster(const CostModel& model, const RoutingStatistics& st
                              const PlannerOptions& options) {
   const Cluster& cluster = model.cluster;
   SearchCluster search = SearchCluster::uniform(cluster.topology, statistics.num_experts);
+  search.must_fit = false;
   double speed = 0;
   for (const DeviceSpec& d : cluster.devices) speed += d.speed;
   const double fair = std::ceil(options.memory_budget * statistics.num_experts * statistics.layers /
