@@ -236,6 +236,29 @@ LayerPlan search_devices(const VisitState& state, const SearchCluster& cluster,
   return layer;
 }
 
+int keep_copies(LayerPlan& layer, const LayerPlan& keep, const SearchCluster& cluster, int copies) {
+  std::vector<int> room = cluster.max_experts;
+  for (const auto& instances : layer.experts)
+    for (const Instance& i : instances) --room[static_cast<std::size_t>(i.device)];
+  int added = 0;
+  for (std::size_t e = 0; e < layer.experts.size(); ++e)
+    for (const Instance& old : keep.experts[e]) {
+      auto& now = layer.experts[e];
+      const auto find = [&](auto&& same) { return std::find_if(now.begin(), now.end(), same); };
+      const auto beside = find([&](const Instance& i) {
+        return cluster.topology.node_of(i.device) == cluster.topology.node_of(old.device);
+      });
+      const bool here =
+          find([&](const Instance& i) { return i.device == old.device; }) != now.end();
+      int& left = room[static_cast<std::size_t>(old.device)];
+      if (here || beside == now.end() || left <= 0 || added == copies) continue;
+      now.push_back({old.device, beside->weight});
+      --left;
+      ++added;
+    }
+  return added;
+}
+
 double device_imbalance(const LayerPlan& layer, const TokenBits& tokens, int top_k,
                         const SearchCluster& cluster, double step_tokens) {
   DeviceWork work(tokens, top_k, cluster, step_tokens);
@@ -365,12 +388,12 @@ class Reliever {
 }  // namespace
 
 int relieve(LayerPlan& layer, const TokenBits& tokens, int top_k, const SearchCluster& cluster,
-            const SearchGoal& goal, int copies) {
+            const SearchGoal& goal, int copies, double moving) {
   Reliever reliever(layer, tokens, top_k, cluster, goal.step_tokens);
   int added = 0;
   while (added < copies && reliever.ratio() > goal.balance_bound) {
     const Relief relief = reliever.best();
-    if (relief.expert < 0) break;
+    if (relief.expert < 0 || kOverBound * (reliever.ratio() - relief.ratio) < moving) break;
     reliever.apply(relief);
     ++added;
   }

@@ -29,6 +29,10 @@ LayerPlan search_devices(const VisitState& state, const SearchCluster& cluster,
                          const SearchGoal& goal, const Annealing& how, std::uint64_t seed,
                          const LayerPlan* keep = nullptr, double moving = 0);
 
+// Adds the instances that `keep` has beside others of the same expert and node, where those are
+// still held: at most `copies`, as far as they fit. Returns how many.
+int keep_copies(LayerPlan& layer, const LayerPlan& keep, const SearchCluster& cluster, int copies);
+
 // max / mean over devices of the layer's work on this text; 1 where nothing is loaded.
 double device_imbalance(const LayerPlan& layer, const TokenBits& tokens, int top_k,
                         const SearchCluster& cluster, double step_tokens);
@@ -38,8 +42,9 @@ double device_imbalance(const LayerPlan& layer, const TokenBits& tokens, int top
 double device_drift(const LayerPlan& layer, const TokenBits& tokens, const SearchCluster& cluster);
 
 // Adds at most `copies` instances, each where it relieves the busiest device most, while that is
-// above the bound. Returns how many were added.
+// above the bound and as long as one is worth what it costs to move it there (as
+// VisitProblem::presence_cost). Returns how many were added.
 int relieve(LayerPlan& layer, const TokenBits& tokens, int top_k, const SearchCluster& cluster,
-            const SearchGoal& goal, int copies);
+            const SearchGoal& goal, int copies, double moving = 0);
 
 }  // namespace gracemoe

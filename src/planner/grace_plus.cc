@@ -153,8 +153,20 @@ class Planner {
       relief_[static_cast<std::size_t>(layer)] =
           relieve(packed, all, trace_.top_k, cluster_, goal(options_.balance_bound),
                   4 * cluster_.topology.devices());
+      if (moves_.from != nullptr) {
+        int& copies = relief_[static_cast<std::size_t>(layer)];
+        copies = std::max(copies, copies_inside(layer));
+      }
     });
     drift_ = std::accumulate(drift.begin(), drift.end(), 0.0) / trace_.layers;
+  }
+
+  // Copies that the old plan has beside others of the same expert and place.
+  int copies_inside(int layer) const {
+    const LayerPlan& old = moves_.from->layers[static_cast<std::size_t>(layer)];
+    int copies = copies_of(old) + experts();
+    for (const auto& places : places_of(old, cluster_)) copies -= static_cast<int>(places.size());
+    return copies;
   }
 
   Annealing annealing(double parts) const {
@@ -254,7 +266,9 @@ class Planner {
     const LayerPlan* keep = moves_.from != nullptr ? &moves_.from->layers[l] : nullptr;
     layers_[l] = search_devices(state, cluster_, how, annealing(4),
                                 hash_combine(options_.seed + 2, l), keep, moves_.per_instance);
-    relieve(layers_[l], *state.problem().tokens, trace_.top_k, cluster_, how, relief);
+    if (keep != nullptr) relief -= keep_copies(layers_[l], *keep, cluster_, relief);
+    relieve(layers_[l], *state.problem().tokens, trace_.top_k, cluster_, how, relief,
+            moves_.per_instance);
   }
 
   // Copies left over (rounding, relief that was not needed) go one by one to where they save most.
