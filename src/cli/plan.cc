@@ -140,7 +140,8 @@ void print_memory_curve(const Plan& plan) {
 }
 
 // One line a layer: "layer 3: expert 12 0>2, expert 40 +3, expert 41 -1".
-void print_moves(const Plan& from, const Plan& plan, const CostModel& model) {
+void print_moves(const Plan& from, const Plan& plan, const RoutingTrace& trace,
+                 const CostModel& model) {
   const std::vector<LayerDiff> layers = compare_plans(from, plan);
   const LayerDiff total = total_of(layers);
   const int arriving = total.moved + total.added;
@@ -152,6 +153,15 @@ void print_moves(const Plan& from, const Plan& plan, const CostModel& model) {
              total.moved, total.added, total.dropped,
              human_bytes(arriving * model.workload.expert_bytes),
              human_seconds(moving_seconds(model, arriving)));
+  if (trace.tokens() > 0) {
+    const auto ms = [&](const Plan& p) {
+      return 1e3 *
+             mean_layer_time(model, evaluate(p, trace, RoutingPolicy::kTopologyAware)).total_s();
+    };
+    fmt::print(
+        "a layer's time, predicted on the text planned on: {:.3f} ms before, {:.3f} ms after\n",
+        ms(from), ms(plan));
+  }
   for (std::size_t l = 0; l < layers.size(); ++l) {
     if (layers[l].changes.empty()) continue;
     std::string line;
@@ -227,7 +237,7 @@ void plan(const PlanArguments& a) {
   write_plan(a.out, plan);
   fmt::print("{}: {} layers, {} experts on {} (nodes x devices), {} copies\n", a.out,
              plan.layers.size(), plan.num_experts, cluster.topology.to_string(), plan.copies());
-  if (!a.from.empty()) print_moves(from, plan, input.model);
+  if (!a.from.empty()) print_moves(from, plan, parts.seen, input.model);
   if (replay)
     print_outcome(plan, parts, routing, input.model);
   else

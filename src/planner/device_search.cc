@@ -12,7 +12,7 @@ namespace {
 
 // A unit of max / mean is worth as much as one device visited by every token: links inside a node
 // are fast, so that balance comes first and visits decide between balanced placements.
-constexpr double kDeviceImbalanceCost = 30;
+constexpr double kDeviceImbalanceCost = 10;
 
 double work_of(double flow, int top_k, double step_tokens) {
   return step_tokens > 0 ? -std::expm1(-flow * step_tokens * top_k) : flow;

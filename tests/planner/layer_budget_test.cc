@@ -176,7 +176,8 @@ TEST(SearchCurve, SaysWhatItsPlacesCost) {
       EXPECT_EQ(curve[i].option.copies, search.ladder[i]);
       EXPECT_EQ(state.copies(), search.ladder[i]);
       EXPECT_NEAR(curve[i].visits, state.visits(), 1e-9);
-      EXPECT_NEAR(curve[i].option.max_over_mean, state.max_over_mean(), 1e-9);
+      EXPECT_NEAR(curve[i].option.max_over_mean,
+                  std::max(state.max_over_mean(), curve[i].device_ratio), 1e-9);
       EXPECT_NEAR(curve[i].option.cost, state.visits() + 0.1 * state.max_over_mean(), 1e-9);
       EXPECT_EQ(curve[i].bound, 1.2);
       EXPECT_LE(curve[i].visits, curve[i > 0 ? i - 1 : 0].visits + 0.02);
