@@ -54,19 +54,21 @@ SearchCluster search_cluster(const CostModel& model, const RoutingStatistics& st
   SearchCluster search = SearchCluster::uniform(cluster.topology, statistics.num_experts);
   search.must_fit = false;
   double speed = 0;
-  for (const DeviceSpec& d : cluster.devices) speed += d.speed;
+  for (const DeviceSpec& d : cluster.devices) {
+    speed += d.speed;
+    search.alike = search.alike && d == cluster.devices.front();
+  }
   const double fair = std::ceil(options.memory_budget * statistics.num_experts * statistics.layers /
                                     cluster.topology.devices() -
                                 1e-9);
   for (std::size_t d = 0; d < cluster.devices.size(); ++d) {
     const DeviceSpec& device = cluster.devices[d];
     search.capacity[d] = device.speed / speed;
-    search.max_copies[d] = fair;
+    if (search.alike) search.max_copies[d] = fair;  // a faster device may well hold more
     if (device.memory_bytes > 0) {
       search.max_copies[d] = std::floor(device.memory_bytes / model.workload.expert_bytes);
       search.must_fit = true;
     }
-    search.alike = search.alike && device == cluster.devices.front();
   }
   search.node_cost = node_costs(cluster);
   search.alike = search.alike && cluster.node_overrides.empty() && cluster.pair_overrides.empty();
