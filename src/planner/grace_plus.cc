@@ -109,7 +109,8 @@ class Planner {
     for (std::size_t d = 0; d < cluster_.max_experts.size(); ++d) {
       const double limit = cluster_.max_copies[d];
       double most = cluster_.max_experts[d];
-      if (options_.same_slots || (few && std::isinf(limit))) most = std::min(most, fair);
+      if (options_.same_slots || (few && cluster_.alike && std::isinf(limit)))
+        most = std::min(most, fair);
       if (few || !cluster_.alike) most = std::min(most, std::ceil(limit / trace_.layers));
       cluster_.max_experts[d] = static_cast<int>(most);
     }
