@@ -4,7 +4,6 @@
 #include <cmath>
 #include <numeric>
 #include <queue>
-#include <tuple>
 #include <utility>
 
 #include "base/error.h"
@@ -111,19 +110,15 @@ std::vector<Departure> departures_from(const LayerPlan& layer, const VisitState&
   std::vector<Departure> departures;
   const auto consider = [&](int expert, int device) {
     const int place = cluster.place_of(device);
-    const auto& instances = layer.experts[static_cast<std::size_t>(expert)];
-    const auto here = std::count_if(instances.begin(), instances.end(), [&](const Instance& i) {
-      return cluster.place_of(i.device) == place;
-    });
-    // Inside the place visits stay as they are; balance may suffer.
-    if (cluster.by_node()) departures.push_back({0, expert, device, place});
-    if (here > 1) departures.push_back({0, expert, device, -1});
     const bool is_main = state.main(expert) == place;
-    for (int to = 0; here == 1 && to < state.problem().places; ++to) {
-      if (to == place) continue;
-      const bool held = state.holds(expert, to);
-      const Change change{expert, held ? -1 : to, place, is_main ? to : state.main(expert)};
-      departures.push_back({state.delta(change), expert, device, held ? -1 : to});
+    for (int to = 0; to < state.problem().places; ++to) {
+      const int add = state.holds(expert, to) ? -1 : to;
+      const Change change{expert, add, place, is_main ? to : state.main(expert)};
+      // Inside the place visits stay as they are; balance may suffer.
+      if (to != place)
+        departures.push_back({state.delta(change), expert, device, to});
+      else if (cluster.by_node())
+        departures.push_back({0, expert, device, to});
     }
   };
   for (std::size_t e = 0; e < layer.experts.size(); ++e)
@@ -131,7 +126,7 @@ std::vector<Departure> departures_from(const LayerPlan& layer, const VisitState&
       if (devices[static_cast<std::size_t>(i.device)] != 0) consider(static_cast<int>(e), i.device);
   const auto load = state.problem().tokens->load();
   const auto rank = [&](const Departure& d) {
-    return std::tuple(d.cost, d.to < 0, load[static_cast<std::size_t>(d.expert)]);
+    return std::pair(d.cost, load[static_cast<std::size_t>(d.expert)]);
   };
   std::stable_sort(departures.begin(), departures.end(),
                    [&](const Departure& a, const Departure& b) { return rank(a) < rank(b); });
@@ -162,21 +157,29 @@ class Evacuation {
       return i.device == departure.from;
     });
     if (instance == instances.end()) return;
-    if (departure.to < 0) {
-      if (instances.size() > 1) give_up(layer, instances, instance);
-      return;
-    }
-    const int device = emptiest(layer, departure.to, instances);
-    if (device < 0) return;
-    count(layer, instance->device, -1);
-    instance->device = device;
-    count(layer, device, 1);
+    const int place = cluster_.place_of(departure.from);
+    const bool others = std::any_of(instances.begin(), instances.end(), [&](const Instance& i) {
+      const int there = cluster_.place_of(i.device);
+      return i.device != departure.from && (there == place || there == departure.to);
+    });
+    const bool stays = departure.to == place;
+    const int device = others && !stays ? -1 : emptiest(layer, departure.to, instances);
+    if (device >= 0)
+      move(layer, *instance, device);
+    else if (others)
+      give_up(layer, instances, instance);
   }
 
  private:
   void count(std::size_t layer, int device, int by) {
     held_[static_cast<std::size_t>(device)] += by;
     sizes_[layer][static_cast<std::size_t>(device)] += by;
+  }
+
+  void move(std::size_t layer, Instance& instance, int device) {
+    count(layer, instance.device, -1);
+    count(layer, device, 1);
+    instance.device = device;
   }
 
   void give_up(std::size_t layer, std::vector<Instance>& instances,

@@ -25,19 +25,18 @@ struct Departure {
   double cost = 0;  // as VisitState::cost(), of this one alone
   int expert = 0;
   int from = 0;  // device
-  int to = -1;   // place, for another device there; -1: for none, as the expert has other instances
+  int to = 0;    // place that takes over, with an instance that it has or with this one
 };
-// Of the instances on the devices that are marked, all that are possible. Of those that cost
-// nothing, moves come first, and experts of little load. `state`: the layer's places.
-// Cost: places deltas an instance.
+// Of all instances on the devices that are marked, to every place. Those that cost nothing begin
+// with experts of little load. `state`: the layer's places. Cost: places deltas an instance.
 std::vector<Departure> departures_from(const LayerPlan& layer, const VisitState& state,
                                        const SearchCluster& cluster,
                                        const std::vector<char>& devices);
 
-// Takes instances off devices that hold more than cluster.max_copies, those first that cost least;
-// they move to devices with room, the emptiest of a place, or are given up. departures: [layers],
-// of all devices that are overfull. Error (kInput) where a device still holds too much and
-// cluster.must_fit.
+// Takes instances off devices that hold more than cluster.max_copies, those first that cost least.
+// They move to devices with room, the emptiest of a place, or are given up where others take over.
+// departures: [layers], of all devices that are overfull. A device may still hold too much where
+// there is no room in all, or not within max_experts: Error (kInput) with cluster.must_fit.
 void fit_devices(std::vector<LayerPlan>& layers, const SearchCluster& cluster,
                  const std::vector<std::vector<Departure>>& departures);
 
