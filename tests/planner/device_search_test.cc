@@ -89,7 +89,7 @@ TEST(SearchDevices, VisitsAndLoadsAreTheReplays) {
 // Groups of experts always chosen together, two on each node.
 TEST(SearchDevices, InsideANodeGroupsStayTogether) {
   Random random(1);
-  const Searched s(planted_trace(random, 400, 4, 3, 1), "2x2");
+  const Searched s(planted_trace(random, 320, 4, 3, 1), "2x2");
   PlaceLists places(12);
   for (int group = 0; group < 4; ++group)
     for (const auto e : s.trace.chosen(group, 0)) places[e] = {group % 2};
@@ -184,6 +184,44 @@ TEST(DeviceImbalance, NothingLoadedIsBalanced) {
             1);
 }
 
+// From the loads of every part of the text, by their definition.
+TEST(DeviceDrift, WhatPartsOfTheTextShow) {
+  Searched s(random_trace(4, 320, 12, 3, 1), "2x2");
+  s.cluster.capacity = {0.4, 0.2, 0.2, 0.2};
+  Random random(4);
+  const VisitState state(s.problem, random_places(random, 12, 2, 2));
+  const LayerPlan layer = pack_devices(state, s.cluster);
+  std::vector<double> ratios;
+  for (int part = -1; part < kTextParts; ++part) {
+    std::vector<double> load(12);
+    const int length = 320 / kTextParts, first = std::max(0, part * length);
+    for (int t = first; t < (part < 0 ? 320 : first + length); ++t)
+      for (const auto e : s.trace.chosen(t, 0)) ++load[e];
+    const auto work = expected_load(layer, load, s.topology);
+    ratios.push_back(0);
+    for (std::size_t d = 0; d < 4; ++d)
+      ratios.back() = std::max(ratios.back(), work[d] / s.cluster.capacity[d]);
+  }
+  const double drift = device_drift(layer, s.bits, s.cluster);
+  EXPECT_NEAR(drift, expected_on_new_text(ratios) - ratios[0], 1e-9);
+  EXPECT_GT(drift, 0);
+}
+
+TEST(KeepCopies, BesideOthersOfTheirNode) {
+  SearchCluster cluster = SearchCluster::uniform(Topology::grid(2, 2), 3);
+  LayerPlan old, layer;
+  old.experts = {{{0, 1.0}, {1, 1.0}, {2, 1.0}}, {{3, 1.0}, {2, 1.0}}, {{0, 1.0}}};
+  layer.experts = {{{0, 0.5}}, {{2, 1.0}}, {{3, 1.0}}};
+  LayerPlan some = layer, none = layer;
+  EXPECT_EQ(keep_copies(layer, old, cluster, 9), 2);
+  EXPECT_THAT(layer.experts[0], ElementsAre(Instance{0, 0.5}, Instance{1, 0.5}));
+  EXPECT_THAT(layer.experts[1], ElementsAre(Instance{2, 1.0}, Instance{3, 1.0}));
+  EXPECT_THAT(layer.experts[2], ElementsAre(Instance{3, 1.0}));  // its node is another now
+  EXPECT_EQ(keep_copies(some, old, cluster, 1), 1);
+  cluster.max_experts = {1, 0, 1, 1};
+  EXPECT_EQ(keep_copies(none, old, cluster, 9), 0);
+}
+
 // All tokens on expert 0 (and one of the others).
 RoutingTrace one_hot_trace(int tokens, int experts) {
   RoutingTrace trace;
@@ -219,6 +257,8 @@ TEST(Relieve, CopiesOfAHotExpertBringTheBound) {
     last = ratio;
   }
   EXPECT_LT(last, s.goal.balance_bound);
+  LayerPlan layer = packed;
+  EXPECT_EQ(relieve(layer, s.bits, 2, s.cluster, s.goal, 6, 100), 0) << "not worth moving";
 }
 
 TEST(Relieve, OnlyWhereThereIsRoomAndNeed) {

@@ -21,7 +21,7 @@ using ::testing::Pointwise;
 
 // On gpt-oss-20b's held-out sequences, 2x2, at a fraction of the default effort: how many fewer
 // other nodes than grace's plan visits, at its own memory and at given budgets, and how even.
-constexpr double kEffort = 0.05;
+constexpr double kEffort = 0.02;
 constexpr double kFewerAtItsMemory = 0.10;
 struct Wanted {
   double budget, fewer, max_over_mean;
@@ -31,7 +31,7 @@ constexpr Wanted kWanted[] = {{1.25, 0.25, 1.10}, {1.5, 0.55, 1.10}};
 GracePlusOptions quick(double budget, std::uint64_t seed = 0) {
   GracePlusOptions options;
   options.memory_budget = budget;
-  options.effort = 0.001;
+  options.effort = 0.0002;
   options.seed = seed;
   options.threads = 1;
   return options;
@@ -83,7 +83,7 @@ void expect_kept(const Plan& plan, const SearchCluster& cluster, double memory_b
 }
 
 TEST(GracePlus, KeepsItsLimitsOnRandomTraces) {
-  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+  for (std::uint64_t seed = 0; seed < 25; ++seed) {
     SCOPED_TRACE(seed);
     Random random(seed);
     const Topology topology = random_topology(random);
@@ -99,7 +99,7 @@ TEST(GracePlus, KeepsItsLimitsOnRandomTraces) {
 
 // Memory for just what the budget asks for on equal devices, and for unequal shares of it.
 TEST(GracePlus, KeepsTheDevicesMemory) {
-  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+  for (std::uint64_t seed = 0; seed < 25; ++seed) {
     SCOPED_TRACE(seed);
     Random random(seed);
     Topology topology = random_topology(random);
@@ -129,7 +129,7 @@ TEST(GracePlus, SpendsItsBudget) {
 }
 
 TEST(GracePlus, SameSlots) {
-  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+  for (std::uint64_t seed = 0; seed < 12; ++seed) {
     SCOPED_TRACE(seed);
     Random random(seed);
     const Topology topology = random_topology(random);
@@ -161,7 +161,7 @@ TEST(GracePlus, ThreadsDecideNothingAndTheSeedDoes) {
 
 // Within the budget and the bound, the start is one of the choices.
 TEST(GracePlus, NeverWorseThanItsStart) {
-  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+  for (std::uint64_t seed = 0; seed < 12; ++seed) {
     SCOPED_TRACE(seed);
     const RoutingTrace trace = random_trace(seed, 300, 16, 3, 3);
     const SearchCluster cluster = SearchCluster::uniform(Topology::grid(2, 2), 16);
@@ -178,14 +178,14 @@ TEST(GracePlus, NeverWorseThanItsStart) {
 }
 
 TEST(GracePlus, FindsWhatWasPlanted) {
-  for (const char* shape : {"2x2", "2x4", "3x2", "4x1"}) {
+  for (const char* shape : {"2x2", "2x3", "3x2", "4x1"}) {
     SCOPED_TRACE(shape);
     const Topology topology = Topology::parse(shape);
     Random random(7);
     const RoutingTrace trace = planted_trace(random, 960, 2 * topology.nodes(), 3, 4);
     const SearchCluster cluster = SearchCluster::uniform(topology, trace.num_experts);
     GracePlusOptions options = quick(1);
-    options.effort = 0.01;
+    options.effort = 0.003;
     const Plan plan = planned(trace, cluster, options);
     EXPECT_EQ(plan.copies(), 0);
     // A token's experts live together: it visits their node, or none where it is at home.
@@ -309,7 +309,7 @@ TEST(GracePlusAtTheEdge, ExpertsNeverUsed) {
 
 // One expert has half of the work: copies spread it.
 TEST(GracePlusAtTheEdge, AllTokensOnOneExpert) {
-  RoutingTrace trace = random_trace(1, 400, 9, 1, 2, 1);
+  const RoutingTrace trace = random_trace(1, 400, 9, 1, 4, 1);
   RoutingTrace hot = trace;
   hot.top_k = 2;
   hot.experts.clear();
@@ -323,11 +323,11 @@ TEST(GracePlusAtTheEdge, AllTokensOnOneExpert) {
   expect_kept(some, cluster, 1.5);
   EXPECT_GE(replayed(none, hot).load_max_over_mean, 2);
   EXPECT_LT(replayed(some, hot).load_max_over_mean, 1.15);
-  for (const LayerPlan& layer : some.layers) EXPECT_GE(layer.experts[9].size(), 3U);
+  for (const LayerPlan& layer : some.layers) EXPECT_GE(layer.experts[9].size(), 2U);
   // Alone, it is all the work there is.
   RoutingTrace alone = hot;
   alone.top_k = 1;
-  alone.experts.assign(800, 9);
+  alone.experts.assign(1600, 9);
   expect_plan(alone, "2x2", 1.5);
 }
 
@@ -380,15 +380,32 @@ TEST(GracePlusFromAnOldPlan, MovesLessTheMoreItCosts) {
   const SearchCluster cluster = SearchCluster::uniform(Topology::grid(2, 2), 16);
   const RoutingTrace before = random_trace(1, 300, 16, 3, 4),
                      after = random_trace(2, 300, 16, 3, 4);
-  const Plan old = planned(before, cluster, quick(1.25));
+  GracePlusOptions options = quick(1.25);
+  const Plan old = planned(before, cluster, options);
+  options.balance_bound = 4;  // a bound is kept whatever it costs
   int last = 1000;
   for (const double cost : {0.0, 0.01, 100.0}) {
-    const Plan plan = planned(after, cluster, old, quick(1.25), {&old, cost});
+    const Plan plan = planned(after, cluster, old, options, {&old, cost});
     expect_kept(plan, cluster, 1.25);
     EXPECT_LE(moved(old, plan), last);
     last = moved(old, plan);
   }
   EXPECT_EQ(last, 0);
+}
+
+// Copies inside nodes are not what the search sees; they stay where they were.
+TEST(GracePlusFromAnOldPlan, KeepsCopiesInsideNodes) {
+  const SearchCluster cluster = SearchCluster::uniform(Topology::grid(2, 2), 16);
+  const RoutingTrace trace = random_trace(1, 300, 16, 3, 4);
+  Plan old = in_order(trace, cluster.topology);
+  for (LayerPlan& layer : old.layers)
+    for (const int e : {0, 5}) layer.experts[at(e)].push_back({1 - e / 5, 1.0});
+  ASSERT_EQ(old.copies(), 8);
+  GracePlusOptions options = quick(1.25);
+  options.balance_bound = 4;
+  const Plan plan = planned(trace, cluster, old, options, {&old, 100});
+  EXPECT_EQ(moved(plan, old), 0) << "nothing that the old plan has is missing";
+  EXPECT_EQ(moved(old, plan), 0);
 }
 
 // ---- Real routing -------------------------------------------------------------------------
