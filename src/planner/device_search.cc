@@ -10,9 +10,11 @@
 namespace gracemoe {
 namespace {
 
-// A unit of max / mean is worth as much as one device visited by every token: links inside a node
-// are fast, so that balance comes first and visits decide between balanced placements.
-constexpr double kDeviceImbalanceCost = 10;
+// What a unit of max / mean is worth in devices visited by every token. Links inside a node are
+// fast, so balance comes first; but a search that begins with its price is stuck at once, as every
+// exchange disturbs it, so first visits have their say.
+constexpr double kFirstImbalanceCost = 3;
+constexpr double kDeviceImbalanceCost = 30;
 
 double work_of(double flow, int top_k, double step_tokens) {
   return step_tokens > 0 ? -std::expm1(-flow * step_tokens * top_k) : flow;
@@ -93,7 +95,7 @@ class NodeDevices {
     }
     p.step_tokens = goal.step_tokens;
     p.balance_bound = goal.balance_bound;
-    p.imbalance_cost = kDeviceImbalanceCost;
+    p.imbalance_cost = kFirstImbalanceCost;
     for (int from = 0; from < topology.nodes(); ++from) add_stream(p, from);
     return p;
   }
@@ -161,8 +163,11 @@ void search_node(LayerPlan& layer, const VisitState& state, const SearchCluster&
   PlaceLists lists;
   for (const int e : devices.experts())
     lists.push_back({topology.local_index(device_on(layer, e, node, topology))});
-  VisitState inside(problem, lists);
-  anneal(inside, how, seed);
+  VisitState first(problem, lists);
+  anneal(first, how, seed);
+  problem.imbalance_cost = kDeviceImbalanceCost;
+  VisitState inside(problem, first.instance_lists());
+  anneal(inside, how, hash_combine(seed, 1));
   for (std::size_t i = 0; i < devices.experts().size(); ++i)
     device_on(layer, devices.experts()[i], node, topology) =
         topology.first_device(node) + inside.main(static_cast<int>(i));
