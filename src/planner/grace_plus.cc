@@ -19,8 +19,8 @@ namespace {
 constexpr std::int64_t kMostTokens = 65'536;  // searched a layer; more are sampled evenly
 // One layer's counters: [streams, places, places] pairs of about (2 + digits) bits a token.
 constexpr double kMostCounterBytes = 8e6;
-// Proposals in all by default: about 0.7 us each at 35,000 tokens on 2 nodes.
-constexpr double kWorkBudget = 8e6;
+// Proposals in all by default: about 1 us each at 35,000 tokens on 2 nodes.
+constexpr double kWorkBudget = 5e6;
 
 // Tokens a layer that keep the counters small.
 std::int64_t token_limit(const RoutingTrace& trace, int places) {
