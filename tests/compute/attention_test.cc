@@ -187,7 +187,7 @@ TEST_P(AttentionTest, UnalignedCache) {
 // Values that are a part of their keys, as in a compressed cache: one row a position for both.
 TEST_P(AttentionTest, ValuesWithinTheKeys) {
   constexpr int kHeads = 5, kKey = 40, kValue = 33, kPositions = 37, kRows = 11;
-  AttentionShape shape{kHeads, 1, kKey, kValue, kKey, kKey, 0.3F};
+  const AttentionShape shape{kHeads, 1, kKey, kValue, kKey, kKey, 0.3F};
   const auto rows = random_bf16(kPositions * kKey, 31);
   const auto wide = widen_all(rows);
   const auto q = random_floats(kRows * kHeads * kKey, 33);

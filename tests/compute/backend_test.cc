@@ -68,7 +68,7 @@ INSTANTIATE_TEST_SUITE_P(Backends, Contracts, testing::Bool(),
 TEST_P(Contracts, Linear) {
   const auto w = random_bf16(6, 1);
   std::vector<float> x(3), y(2);
-  for (const WeightView bad : {view(w, 3, 3), view(w, 0, 3), view(w, -2, -3)}) {
+  for (const WeightView& bad : {view(w, 3, 3), view(w, 0, 3), view(w, -2, -3)}) {
     expect_broken([&] { backend_->linear(bad); }, "a weight matrix");
     expect_broken([&] { backend_->linear_float32(bad); }, "a weight matrix");
   }
