@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <utility>
 
@@ -27,6 +28,10 @@ class Descriptor {
  private:
   int fd_;
 };
+
+std::uintptr_t page_size() {
+  return static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+}
 
 [[noreturn]] void cannot_read(const std::filesystem::path& path, const std::string& why) {
   fail_input({.what = path.string(),
@@ -51,6 +56,20 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
   if (memory == MAP_FAILED) cannot_read(path, std::strerror(errno));
   data_ = static_cast<const std::byte*>(memory);
   size_ = size;
+}
+
+void MappedFile::read_ahead(std::span<const std::byte> part) {
+  const std::uintptr_t page = page_size();
+  const auto begin = reinterpret_cast<std::uintptr_t>(part.data()) / page * page;
+  const auto end = reinterpret_cast<std::uintptr_t>(part.data() + part.size());
+  if (end > begin) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_WILLNEED);
+}
+
+void MappedFile::release(std::span<const std::byte> part) {
+  const std::uintptr_t page = page_size();
+  const auto begin = (reinterpret_cast<std::uintptr_t>(part.data()) + page - 1) / page * page;
+  const auto end = reinterpret_cast<std::uintptr_t>(part.data() + part.size()) / page * page;
+  if (end > begin) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
 MappedFile::~MappedFile() {

@@ -207,14 +207,26 @@ const TensorView& SafetensorsFile::tensor(const std::string& name) const {
 
 const TensorView& SafetensorsFile::tensor(const std::string& name, DType dtype,
                                           const std::vector<std::int64_t>& shape) const {
+  return tensor(name, {dtype}, shape);
+}
+
+const TensorView& SafetensorsFile::tensor(const std::string& name,
+                                          std::initializer_list<DType> dtypes,
+                                          const std::vector<std::int64_t>& shape) const {
   const TensorView& view = tensor(name);
   const bool same_shape =
       std::equal(shape.begin(), shape.end(), view.shape.begin(), view.shape.end(),
                  [](auto want, auto have) { return want == -1 || want == have; });
-  if (view.dtype != dtype || !same_shape) {
+  if (std::find(dtypes.begin(), dtypes.end(), view.dtype) == dtypes.end() || !same_shape) {
+    std::string wanted;
+    for (const DType& dtype : dtypes)
+      wanted += (&dtype == dtypes.begin()     ? ""
+                 : &dtype + 1 == dtypes.end() ? " or "
+                                              : ", ") +
+                std::string(dtype_name(dtype));
     fail_input({.what = path_.string() + ": tensor '" + name + "'",
                 .got = std::string(dtype_name(view.dtype)) + " " + shape_text(view.shape),
-                .wanted = std::string(dtype_name(dtype)) + " " + shape_text(shape),
+                .wanted = wanted + " " + shape_text(shape),
                 .action = ""});
   }
   return view;

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <initializer_list>
 #include <map>
 #include <span>
 #include <string>
@@ -48,6 +49,9 @@ class SafetensorsFile {
   // matches any).
   const TensorView& tensor(const std::string& name) const;
   const TensorView& tensor(const std::string& name, DType dtype,
+                           const std::vector<std::int64_t>& shape) const;
+  // Any of these dtypes.
+  const TensorView& tensor(const std::string& name, std::initializer_list<DType> dtypes,
                            const std::vector<std::int64_t>& shape) const;
   // The metadata value; Error (kInput) names the key where it is missing.
   const std::string& meta(const std::string& key) const;

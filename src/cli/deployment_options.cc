@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/clock.h"
 #include "base/files.h"
 #include "base/progress.h"
 #include "metrics/machine.h"
@@ -53,6 +54,13 @@ void add_deployment_arguments(CLI::App& command, DeploymentArguments& a) {
                   "seconds after which a silent rank ends the job (0: never)")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  command
+      .add_option("--memory-gb", a.memory_gb,
+                  "memory of each machine that its ranks may take together, in 10^9 bytes (default: "
+                  "what is available)")
+      ->check(CLI::PositiveNumber);
+  command.add_flag("--round-weights", a.round_weights,
+                   "take float16 and float32 weights that bf16 does not hold, rounded to it");
   command.add_flag("--quiet", a.quiet, "no progress bar, no configuration line");
 }
 
@@ -77,6 +85,10 @@ DeploymentOptions deployment_options(const DeploymentArguments& a, bool record_r
   options.cpu.dense = a.dense;
   options.cpu.threads = a.threads > 0 ? a.threads : default_threads(ranks_on_host);
   options.record_routing = record_routing;
+  options.rounding = a.round_weights ? WeightRounding::kNearest : WeightRounding::kRefuse;
+  options.rows = a.max_rows;
+  options.memory_bytes = a.memory_gb * 1e9;
+  options.progress = !a.quiet;
   return options;
 }
 
@@ -100,7 +112,12 @@ std::unique_ptr<Deployment> deploy(const DeploymentArguments& a, bool record_rou
       if (context.root() && !output.empty()) require_writable(output);
     refuse_twice(outputs);
   });
+  const double start = wall_seconds();
   auto deployment = std::make_unique<Deployment>(options, context.topology(), context.transport());
+  if (context.root() && !a.quiet)
+    fmt::print(stderr, "loaded {} for this rank in {:.1f} s\n",
+               human_bytes(static_cast<double>(deployment->checkpoint().bytes_used())),
+               wall_seconds() - start);
   if (context.root() && !a.quiet)
     fmt::print(stderr,
                "model {} ({}), plan {}, topology {}, exchange {}, routing {}, reduction {}, "

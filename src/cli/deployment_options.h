@@ -15,8 +15,8 @@ struct DeploymentArguments {
                                      backend = "cpu", isa, dense = "packed";
   int threads = 0;
   int max_rows = 512, max_sequences = 256;
-  double timeout = 600;
-  bool quiet = false;
+  double timeout = 600, memory_gb = 0;
+  bool quiet = false, round_weights = false;
 };
 
 void add_deployment_arguments(CLI::App& command, DeploymentArguments& arguments);

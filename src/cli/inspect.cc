@@ -6,58 +6,87 @@
 #include "model/checkpoint.h"
 #include "model/fingerprint.h"
 #include "model/model_config.h"
+#include "plan/contiguous.h"
 #include "plan/plan.h"
+#include "runtime/footprint.h"
 
 namespace gracemoe {
 namespace {
 
 struct InspectArguments {
   std::string model, plan;
+  int sequences = 1, positions = 0;
+  double memory_gb = 0;
 };
 
-void print_devices(const Plan& plan, const ModelConfig& c, std::int64_t expert_bytes,
-                   std::int64_t shared_bytes) {
-  fmt::print("\n{:>6} {:>5} {:>9} {:>12} {:>12}\n", "device", "node", "experts", "expert bytes",
-             "in all");
+std::string bytes_text(std::int64_t bytes) {
+  return human_bytes(static_cast<double>(bytes));
+}
+
+// What each device needs of its memory, and whether it has it.
+void print_devices(const Plan& plan, const ModelConfig& c, const Checkpoint& checkpoint,
+                   const InspectArguments& a) {
+  FootprintOptions options;
+  options.sequences = a.sequences;
+  options.positions = a.positions > 0 ? a.positions : c.max_positions;
+  fmt::print("memory a device, with {} sequence{} of {} positions:\n", options.sequences,
+             options.sequences == 1 ? "" : "s", options.positions);
+  fmt::print("{:>6} {:>5} {:>9} {:>10} {:>13} {:>10} {:>10} {:>10}{}\n", "device", "node",
+             "instances", "experts", "other weights", "KV cache", "buffers", "in all",
+             a.memory_gb > 0 ? "  fits" : "");
   for (int device = 0; device < plan.topology.devices(); ++device) {
-    std::int64_t experts = 0;
-    for (std::size_t layer = 0; layer < c.moe_layers.size(); ++layer)
-      experts += static_cast<std::int64_t>(plan.experts_on(static_cast<int>(layer), device).size());
-    fmt::print("{:>6} {:>5} {:>9} {:>12} {:>12}\n", device, plan.topology.node_of(device), experts,
-               human_bytes(static_cast<double>(experts * expert_bytes)),
-               human_bytes(static_cast<double>(experts * expert_bytes + shared_bytes)));
+    const Footprint need = footprint(c, checkpoint, plan, device, options);
+    const bool fits = static_cast<double>(need.total()) <= a.memory_gb * 1e9;
+    fmt::print("{:>6} {:>5} {:>9} {:>10} {:>13} {:>10} {:>10} {:>10}{}\n", device,
+               plan.topology.node_of(device), need.experts / expert_bytes(c),
+               bytes_text(need.experts), bytes_text(need.dense), bytes_text(need.cache),
+               bytes_text(need.buffers), bytes_text(need.total()),
+               a.memory_gb > 0 ? (fits ? "  yes" : "  NO") : "");
   }
 }
 
-void inspect(const InspectArguments& a) {
-  const ModelConfig c = read_model_config(a.model);
-  Checkpoint checkpoint(a.model);
-  const std::string id = fingerprint(checkpoint, c);
-  const std::int64_t expert_bytes = std::int64_t{3} * c.expert_width * c.hidden * 2;
-  const std::int64_t all_experts =
-      expert_bytes * c.experts * static_cast<std::int64_t>(c.moe_layers.size());
-  const std::int64_t shared_bytes = checkpoint.bytes_total() - all_experts;
+void print_model(const InspectArguments& a, const ModelConfig& c, const Checkpoint& checkpoint,
+                 const std::string& id) {
+  const std::int64_t experts =
+      expert_bytes(c) * c.experts * static_cast<std::int64_t>(c.moe_layers.size());
   fmt::print("{}: {} ({})\n", a.model, c.architecture_name, id);
   fmt::print(
       "  layers {} ({} with experts), hidden {}, heads {} (key heads {}, head size {}), vocabulary "
       "{}, positions {}\n",
       c.layers, c.moe_layers.size(), c.hidden, c.heads, c.kv_heads, c.head_dim, c.vocab,
       c.max_positions);
+  if (c.latent.kv_rank > 0)
+    fmt::print("  latent attention: latents of {}, rotated keys of {}{}\n", c.latent.kv_rank,
+               c.latent.rope_dim,
+               c.latent.query_rank > 0 ? fmt::format(", queries through {}", c.latent.query_rank)
+                                       : "");
   fmt::print("  experts {} a layer, top-{}, width {}; one expert {}\n", c.experts, c.top_k,
-             c.expert_width, human_bytes(static_cast<double>(expert_bytes)));
+             c.expert_width, bytes_text(expert_bytes(c)));
+  if (c.shared_width > 0) fmt::print("  shared experts of width {} in all\n", c.shared_width);
   fmt::print("  weights {}: experts {}, on every device {}\n",
-             human_bytes(static_cast<double>(checkpoint.bytes_total())),
-             human_bytes(static_cast<double>(all_experts)),
-             human_bytes(static_cast<double>(shared_bytes)));
-  fmt::print("  KV cache {} a token\n", human_bytes(2.0 * cache_elements(c) * c.layers));
-  if (a.plan.empty()) return;
-  const Plan plan = read_plan(a.plan);
-  check_plan_fits(
-      plan, {a.model, id, c.experts, c.top_k, static_cast<int>(c.moe_layers.size()), plan.topology},
-      a.plan);
-  fmt::print("\nplan {}: {} on {} nodes x devices, {} copies\n", a.plan, plan.preset,
-             plan.topology.to_string(), plan.copies());
-  print_devices(plan, c, expert_bytes, shared_bytes);
+             bytes_text(checkpoint.bytes_total()), bytes_text(experts),
+             bytes_text(checkpoint.bytes_total() - experts));
+  fmt::print("  KV cache {} bytes a token ({} elements x {} layers x 2 bytes)\n",
+             with_commas(cache_bytes(c, 2)), cache_elements(c), c.layers);
+}
+
+void inspect(const InspectArguments& a) {
+  const ModelConfig c = read_model_config(a.model);
+  Checkpoint checkpoint(a.model);
+  const std::string id = fingerprint(checkpoint, c);
+  print_model(a, c, checkpoint, id);
+  const int moe_layers = static_cast<int>(c.moe_layers.size());
+  Plan plan;
+  if (a.plan.empty()) {
+    plan = contiguous_plan({a.model, id, c.experts, c.top_k, moe_layers, Topology::grid(1, 1)});
+    fmt::print("\non one device: ");
+  } else {
+    plan = read_plan(a.plan);
+    check_plan_fits(plan, {a.model, id, c.experts, c.top_k, moe_layers, plan.topology}, a.plan);
+    fmt::print("\nplan {}: {} on {} nodes x devices, {} copies; ", a.plan, plan.preset,
+               plan.topology.to_string(), plan.copies());
+  }
+  print_devices(plan, c, checkpoint, a);
 }
 
 }  // namespace
@@ -67,7 +96,15 @@ void add_inspect(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand(
       "inspect", "What a model folder holds, and what each device holds of it under a plan");
   command->add_option("--model", a->model, "Hugging Face model folder")->required();
-  command->add_option("--plan", a->plan, "plan file");
+  command->add_option("--plan", a->plan, "plan file (default: all on one device)");
+  command->add_option("--sequences", a->sequences, "sequences held at once, for the KV cache")
+      ->check(CLI::Range(0, 1 << 20))
+      ->capture_default_str();
+  command->add_option("--positions", a->positions,
+                      "positions of each (default: all that the model has)")
+      ->check(CLI::Range(1, 1 << 30));
+  command->add_option("--memory-gb", a->memory_gb, "memory of a device, in 10^9 bytes: does it fit?")
+      ->check(CLI::PositiveNumber);
   command->callback([a, &action] {
     action = [a](CliContext& context) { context.on_root([&] { inspect(*a); }); };
   });

@@ -83,6 +83,7 @@ int main(int argc, char** argv) {
   gracemoe::add_generate(app, action);
   gracemoe::add_eval(app, action);
   gracemoe::add_inspect(app, action);
+  gracemoe::add_make_checkpoint(app, action);
   gracemoe::add_calibrate(app, action);
   gracemoe::add_evaluate(app, action);
   gracemoe::add_report(app, action);

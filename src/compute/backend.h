@@ -15,10 +15,12 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/bf16.h"
 #include "compute/rope.h"
+#include "compute/shared_memory.h"
 
 namespace gracemoe {
 
@@ -27,7 +29,9 @@ struct WeightView {
   std::span<const bf16> data;
   int out = 0;
   int in = 0;
-  std::shared_ptr<const std::vector<bf16>> owner = nullptr;  // of `data`, where it is not a file's
+  // Keeps `data`; whoever is done with it drops this, so that the memory can go. Null: the caller
+  // keeps it.
+  std::shared_ptr<const void> owner = nullptr;
 };
 
 class Linear {
@@ -99,6 +103,12 @@ class Backend {
   // choices must be sharp).
   virtual std::unique_ptr<Linear> linear_float32(WeightView weight) const = 0;
   virtual std::unique_ptr<ExpertGroup> experts(std::vector<ExpertWeights> experts) const = 0;
+  // A group of one that every device holds: shared experts, or a dense layer.
+  virtual std::unique_ptr<ExpertGroup> mlp(ExpertWeights weights) const {
+    std::vector<ExpertWeights> one;
+    one.push_back(std::move(weights));
+    return experts(std::move(one));
+  }
   // y = x / sqrt(mean(x^2) + eps) * weight, per row of `width`; x and y may be the same.
   virtual void rms_norm(std::span<const float> x, std::span<const bf16> weight, double eps,
                         std::span<float> y) const = 0;
@@ -127,6 +137,9 @@ struct CpuOptions {
   // Dense products: "packed", our own kernels, or "onednn" (Error kUsage below AVX-512). Both keep
   // the law; their bits differ.
   std::string dense = "packed";
+  // Where linear(), linear_float32() and mlp() put their packed weights; null: memory of their own.
+  // All members make the same ones in the same order, and meet before any is used.
+  std::shared_ptr<SharedMemory> shared = nullptr;
 };
 // Errors (kUsage): threads below 1, an unknown instruction set, one that this machine lacks, or
 // none at all.

@@ -6,8 +6,21 @@
 
 namespace gracemoe {
 
+Bf16Weights ModelLoader::read(const std::string& name, const std::vector<std::int64_t>& shape) {
+  return bf16_weights(checkpoint_.tensor(name, shape), placement_.rounding,
+                      checkpoint_.folder().string() + ": tensor '" + name + "'");
+}
+
 WeightView ModelLoader::weight(const std::string& name, int out, int in) {
-  return {checkpoint_.tensor(name, {out, in}).as<bf16>(), out, in};
+  const std::span<const std::byte> bytes = checkpoint_.tensor(name, {out, in}).bytes;
+  MappedFile::read_ahead(bytes);
+  const Bf16Weights weights = read(name, {out, in});
+  // The owner's last copy may be dropped on a thread that packs.
+  const auto taken = [bytes, done = done_, converted = weights.converted](const void*) {
+    MappedFile::release(bytes);
+    *done += static_cast<std::int64_t>(bytes.size());
+  };
+  return {weights.data, out, in, std::shared_ptr<const void>(bytes.data(), taken)};
 }
 
 std::unique_ptr<Linear> ModelLoader::linear(const std::string& name, int out, int in) {
@@ -15,18 +28,24 @@ std::unique_ptr<Linear> ModelLoader::linear(const std::string& name, int out, in
 }
 
 std::vector<bf16> ModelLoader::vector(const std::string& name, int size) {
-  const std::span<const bf16> data = checkpoint_.tensor(name, {size}).as<bf16>();
-  return {data.begin(), data.end()};
+  const Bf16Weights weights = read(name, {size});
+  *done_ += std::int64_t{size} * 2;
+  return {weights.data.begin(), weights.data.end()};
 }
 
 TransformerParts ModelLoader::decoder(const AttentionLoader& attention) {
   TransformerParts parts;
-  const WeightView embedding = weight("model.embed_tokens.weight", config_.vocab, config_.hidden);
-  parts.embedding.assign(embedding.data.begin(), embedding.data.end());
-  for (int i = 0; i < config_.layers; ++i) parts.layers.push_back(layer(i, attention));
+  constexpr const char* kEmbedding = "model.embed_tokens.weight";
+  for (int i = 0; i < config_.layers; ++i) {
+    parts.layers.push_back(layer(i, attention));
+    tell_progress();
+  }
   parts.final_norm = vector("model.norm.weight", config_.hidden);
-  parts.head = config_.tied_embeddings ? backend_.linear(embedding)
-                                       : linear("lm_head.weight", config_.vocab, config_.hidden);
+  parts.head = linear(config_.tied_embeddings ? kEmbedding : "lm_head.weight", config_.vocab,
+                      config_.hidden);
+  const Bf16Weights embedding = read(kEmbedding, {config_.vocab, config_.hidden});
+  parts.embedding = {embedding.data, config_.vocab, config_.hidden, embedding.converted};
+  tell_progress();
   return parts;
 }
 
@@ -45,33 +64,31 @@ std::unique_ptr<FeedForwardBlock> ModelLoader::feed_forward(int layer, const std
   const auto found = std::lower_bound(moe_layers.begin(), moe_layers.end(), layer);
   if (found != moe_layers.end() && *found == layer)
     return moe(static_cast<int>(found - moe_layers.begin()), prefix);
-  return make_dense_block(
-      std::make_unique<Mlp>(experts({prefix}, config_.dense_width), config_.hidden), backend_);
+  return make_dense_block(mlp(prefix, config_.dense_width), backend_);
 }
 
 std::unique_ptr<FeedForwardBlock> ModelLoader::moe(int moe_layer, const std::string& prefix) {
   MoeLayerWeights w;
   w.gate = backend_.linear_float32(weight(prefix + "gate.weight", config_.experts, config_.hidden));
   w.local_experts = placement_.plan.experts_on(moe_layer, placement_.context.device);
-  std::vector<std::string> prefixes;
-  for (const int expert : w.local_experts)
-    prefixes.push_back(prefix + "experts." + std::to_string(expert) + ".");
-  w.experts = experts(prefixes, config_.expert_width);
-  if (config_.shared_width > 0)
-    w.shared = std::make_unique<Mlp>(experts({prefix + "shared_experts."}, config_.shared_width),
-                                     config_.hidden);
+  std::vector<ExpertWeights> local;
+  for (const int id : w.local_experts)
+    local.push_back(
+        expert(prefix + "experts." + std::to_string(id) + ".", config_.expert_width));
+  w.experts = backend_.experts(std::move(local));
+  if (config_.shared_width > 0) w.shared = mlp(prefix + "shared_experts.", config_.shared_width);
   return make_moe_layer(moe_layer, config_.hidden, router_options(config_), std::move(w), backend_,
                         placement_.context);
 }
 
-std::unique_ptr<ExpertGroup> ModelLoader::experts(const std::vector<std::string>& prefixes,
-                                                  int width) {
-  std::vector<ExpertWeights> experts;
-  for (const std::string& prefix : prefixes)
-    experts.push_back({weight(prefix + "gate_proj.weight", width, config_.hidden),
-                       weight(prefix + "up_proj.weight", width, config_.hidden),
-                       weight(prefix + "down_proj.weight", config_.hidden, width)});
-  return backend_.experts(std::move(experts));
+ExpertWeights ModelLoader::expert(const std::string& prefix, int width) {
+  return {weight(prefix + "gate_proj.weight", width, config_.hidden),
+          weight(prefix + "up_proj.weight", width, config_.hidden),
+          weight(prefix + "down_proj.weight", config_.hidden, width)};
+}
+
+std::unique_ptr<Mlp> ModelLoader::mlp(const std::string& prefix, int width) {
+  return std::make_unique<Mlp>(backend_.mlp(expert(prefix, width)), config_.hidden);
 }
 
 WeightView select_rows(const WeightView& weight, const std::vector<int>& rows) {

@@ -1,6 +1,8 @@
 // Pieces that the architectures' loaders share: tensors by name, and the parts that all of them
 // have.
 #pragma once
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -21,7 +23,10 @@ class ModelLoader {
       : config_(config), checkpoint_(checkpoint), backend_(backend), placement_(placement) {}
   const ModelConfig& config() const { return config_; }
   const Backend& backend() const { return backend_; }
+  // Bytes of the checkpoint whose weights have been packed, or are kept as they are.
+  std::int64_t bytes_done() const { return *done_; }
 
+  // The view's owner gives the file's pages back when it is dropped: pack, then drop.
   WeightView weight(const std::string& name, int out, int in);
   std::unique_ptr<Linear> linear(const std::string& name, int out, int in);
   std::vector<bf16> vector(const std::string& name, int size);
@@ -36,13 +41,21 @@ class ModelLoader {
   // Experts with their gate where config.moe_layers says so, else one MLP.
   std::unique_ptr<FeedForwardBlock> feed_forward(int layer, const std::string& prefix);
   std::unique_ptr<FeedForwardBlock> moe(int moe_layer, const std::string& prefix);
-  // prefix + "{gate,up,down}_proj.weight" of each prefix, as one group.
-  std::unique_ptr<ExpertGroup> experts(const std::vector<std::string>& prefixes, int width);
+  // prefix + "{gate,up,down}_proj.weight".
+  ExpertWeights expert(const std::string& prefix, int width);
+  std::unique_ptr<Mlp> mlp(const std::string& prefix, int width);
+
+  Bf16Weights read(const std::string& name, const std::vector<std::int64_t>& shape);
+  void tell_progress() const {
+    if (placement_.progress) placement_.progress(bytes_done());
+  }
 
   const ModelConfig& config_;
   Checkpoint& checkpoint_;
   const Backend& backend_;
   const ModelPlacement& placement_;
+  std::shared_ptr<std::atomic<std::int64_t>> done_ =
+      std::make_shared<std::atomic<std::int64_t>>(0);
 };
 
 // The rows of `weight` that `rows` names, in that order, as a matrix of its own.

@@ -53,7 +53,7 @@ void Transformer::embed(const StepBatch& batch) {
     if (token < 0 || token >= config_.vocab)
       fail_input({"token id", std::to_string(token), "0 to " + std::to_string(config_.vocab - 1),
                   "use the tokenizer of the model's own folder"});
-    const bf16* from = parts_.embedding.data() + static_cast<std::size_t>(token) * width;
+    const bf16* from = parts_.embedding.data.data() + static_cast<std::size_t>(token) * width;
     for (std::size_t i = 0; i < width; ++i) *to++ = to_float(from[i]);
   }
 }

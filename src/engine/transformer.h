@@ -1,6 +1,7 @@
 // A decoder-only transformer over common parts; an architecture is a function that fills
 // TransformerParts from a checkpoint.
 #pragma once
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "engine/step_batch.h"
 #include "model/checkpoint.h"
 #include "model/model_config.h"
+#include "model/weights.h"
 #include "plan/plan.h"
 
 namespace gracemoe {
@@ -25,7 +27,7 @@ struct TransformerLayer {
 };
 
 struct TransformerParts {
-  std::vector<bf16> embedding;  // [vocab, hidden]
+  WeightView embedding;  // [vocab, hidden]; of a mapped file: rows are read when a token needs them
   std::vector<TransformerLayer> layers;
   std::vector<bf16> final_norm;  // [hidden]
   std::unique_ptr<Linear> head;  // [vocab, hidden]
@@ -60,6 +62,9 @@ class Transformer {
 struct ModelPlacement {
   const Plan& plan;
   MoeContext context;
+  WeightRounding rounding = WeightRounding::kRefuse;
+  // Called with the bytes of the checkpoint that have been taken in so far; may be empty.
+  std::function<void(std::int64_t bytes)> progress{};
 };
 
 // Builds the model of config.architecture. Errors (kInput): tensors missing or of another shape or

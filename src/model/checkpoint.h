@@ -21,8 +21,8 @@ class Checkpoint {
   explicit Checkpoint(const std::filesystem::path& folder);
   const std::filesystem::path& folder() const { return folder_; }
   bool has(const std::string& name) const { return where_.contains(name); }
-  // The tensor with exactly this shape and dtype BF16; counts its bytes as read. Errors (kInput):
-  // missing, other shape or type (got / wanted).
+  // The tensor with exactly this shape and dtype BF16, F16 or F32; counts its bytes as read. Errors
+  // (kInput): missing, other shape or type (got / wanted).
   const TensorView& tensor(const std::string& name, const std::vector<std::int64_t>& shape);
   // Bytes of all tensors handed out so far (each once): what this rank needs of the checkpoint.
   std::int64_t bytes_used() const { return bytes_used_; }

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "base/hash.h"
+#include "model/weights.h"
 
 namespace gracemoe {
 
@@ -31,6 +32,10 @@ std::uint64_t positions_hash(const ModelConfig& config) {
 
 }  // namespace
 
+bool is_expert_tensor(const std::string& name) {
+  return name.find(".experts.") != std::string::npos;
+}
+
 std::string router_tensor(int layer) {
   return "model.layers." + std::to_string(layer) + ".mlp.gate.weight";
 }
@@ -48,7 +53,9 @@ std::string fingerprint(Checkpoint& checkpoint, const ModelConfig& config) {
     hash = hash_combine(hash, static_cast<std::uint64_t>(layer));
     const TensorView& router =
         checkpoint.tensor(router_tensor(layer), {config.experts, config.hidden});
-    hash = hash_bytes(router.bytes, hash);
+    const Bf16Weights weights =
+        bf16_weights(router, WeightRounding::kNearest, router_tensor(layer));
+    hash = hash_bytes(std::as_bytes(weights.data), hash);
   }
   return hex64(hash);
 }
@@ -64,7 +71,11 @@ std::string shared_digest(const Checkpoint& checkpoint, const ModelConfig& confi
     hash = hash_bytes(std::as_bytes(std::span(name)), hash);
     for (const std::int64_t size : tensor->shape)
       hash = hash_combine(hash, static_cast<std::uint64_t>(size));
-    if (name.find(".experts.") == std::string::npos) hash = hash_bytes(tensor->bytes, hash);
+    hash = hash_combine(hash, static_cast<std::uint64_t>(tensor->dtype));
+    if (!is_expert_tensor(name)) {
+      hash = hash_bytes(tensor->bytes, hash);
+      MappedFile::release(tensor->bytes);
+    }
   }
   return hex64(hash);
 }

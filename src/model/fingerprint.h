@@ -22,6 +22,9 @@ std::string fingerprint(Checkpoint& checkpoint, const ModelConfig& config);
 // the experts: each rank reads only its own). Cost: reads these tensors once, some GB a second.
 std::string shared_digest(const Checkpoint& checkpoint, const ModelConfig& config);
 
+// Whether a tensor belongs to one expert of a mixture (not to the shared ones).
+bool is_expert_tensor(const std::string& name);
+
 // The router's tensor of one transformer layer.
 std::string router_tensor(int layer);
 

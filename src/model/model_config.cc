@@ -66,22 +66,24 @@ ModelConfig read_model_config(const std::filesystem::path& folder) {
                 .wanted = "a model's configuration",
                 .action = "check that the folder is a complete Hugging Face model folder"});
   }
-  const Json json = read_json(path);
-  const JsonObject object(json, path.string());
+  ModelConfig config = parse_model_config(read_json(path), path.string());
+  const std::filesystem::path generation = folder / "generation_config.json";
+  if (file_exists(generation)) {
+    const Json defaults = read_json(generation);
+    auto eos = read_eos(JsonObject(defaults, generation.string()), config.vocab);
+    if (eos) config.eos_tokens = std::move(*eos);
+  }
+  return config;
+}
+
+ModelConfig parse_model_config(const Json& json, const std::string& name) {
+  const JsonObject object(json, name);
   const Family& family = find_family(object);
   ModelConfig config;
   config.architecture = family.architecture;
   config.architecture_name = family.name;
   family.read(object, config);
-
-  std::optional<std::vector<int>> eos;
-  const std::filesystem::path generation = folder / "generation_config.json";
-  if (file_exists(generation)) {
-    const Json defaults = read_json(generation);
-    eos = read_eos(JsonObject(defaults, generation.string()), config.vocab);
-  }
-  if (!eos) eos = read_eos(object, config.vocab);
-  if (eos) config.eos_tokens = std::move(*eos);
+  config.eos_tokens = read_eos(object, config.vocab).value_or(std::vector<int>{});
   return config;
 }
 

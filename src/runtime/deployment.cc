@@ -1,8 +1,12 @@
 #include "runtime/deployment.h"
 
 #include "base/hash.h"
+#include "base/progress.h"
+#include "metrics/memory.h"
 #include "model/fingerprint.h"
 #include "plan/contiguous.h"
+#include "runtime/footprint.h"
+#include "runtime/host.h"
 #include "runtime/together.h"
 
 namespace gracemoe {
@@ -10,7 +14,19 @@ namespace gracemoe {
 Deployment::Deployment(const DeploymentOptions& options, const Topology& topology,
                        Transport& transport)
     : options_(options), topology_(topology), transport_(transport) {
-  together(transport_, [this] { load(); });
+  together(transport_, [this] { read(); });
+  const HostRanks host = host_ranks(transport_);
+  const bool packs = !options_.reference_backend;
+  std::shared_ptr<SharedMemory> shared = packs ? share_memory(transport_, host) : nullptr;
+  FootprintOptions size;
+  size.rows = options_.rows;
+  const auto available = options_.memory_bytes > 0
+                             ? static_cast<std::int64_t>(options_.memory_bytes)
+                             : available_memory();
+  require_memory(transport_, host,
+                 footprint(config_, *checkpoint_, plan_, transport_.rank(), size),
+                 shared != nullptr, available);
+  together(transport_, [&] { load(std::move(shared)); });
   agree();
 }
 
@@ -20,7 +36,7 @@ std::string Deployment::model_name() const {
                                : folder.parent_path().filename().string();
 }
 
-void Deployment::load() {
+void Deployment::read() {
   config_ = read_model_config(options_.model);
   checkpoint_ = std::make_unique<Checkpoint>(options_.model);
   fingerprint_ = gracemoe::fingerprint(*checkpoint_, config_);
@@ -29,8 +45,13 @@ void Deployment::load() {
                           config_.top_k, moe_layers,   topology_};
   plan_ = options_.plan.empty() ? contiguous_plan(target) : read_plan(options_.plan);
   if (!options_.plan.empty()) check_plan_fits(plan_, target, options_.plan.string());
+}
 
-  backend_ = options_.reference_backend ? make_reference_backend() : make_cpu_backend(options_.cpu);
+void Deployment::load(std::shared_ptr<SharedMemory> shared) {
+  const int moe_layers = static_cast<int>(config_.moe_layers.size());
+  CpuOptions cpu = options_.cpu;
+  cpu.shared = std::move(shared);
+  backend_ = options_.reference_backend ? make_reference_backend() : make_cpu_backend(cpu);
   selector_ = make_selector(options_.routing, plan_);
   const Element element = backend_->row_element_size() == 2 ? Element::kBf16 : Element::kFloat32;
   exchange_ = make_exchange(
@@ -40,7 +61,14 @@ void Deployment::load() {
     recorder_ = std::make_unique<RoutingRecorder>(moe_layers, config_.top_k);
   const MoeContext context{transport_.rank(), selector_.get(), exchange_.get(),
                            recorder_.get(),   &times_,         !options_.reference_backend};
-  model_ = make_transformer(config_, *checkpoint_, *backend_, {plan_, context});
+  const Footprint need = footprint(config_, *checkpoint_, plan_, transport_.rank(), {});
+  constexpr std::int64_t kMegabyte = 1'000'000;
+  ProgressBar bar("load", "MB", (need.dense + need.experts) / kMegabyte,
+                  !options_.progress || transport_.rank() != 0);
+  model_ = make_transformer(
+      config_, *checkpoint_, *backend_,
+      {plan_, context, options_.rounding,
+       [&bar](std::int64_t bytes) { bar.update(bytes / kMegabyte); }});
 }
 
 // All ranks must hold the same model and compute with the same kernels, or results would depend on

@@ -23,13 +23,19 @@ struct DeploymentOptions {
   bool reference_backend = false;  // plain float32 loops instead of the kernels
   CpuOptions cpu;
   bool record_routing = false;
+  WeightRounding rounding = WeightRounding::kRefuse;
+  int rows = 512;           // of a step, for the memory that buffers take
+  double memory_bytes = 0;  // of this machine, for its ranks together; 0: what is available
+  bool progress = false;    // a bar of the bytes that rank 0 loads
 };
 
 class Deployment {
  public:
   // Collective over the transport, whose ranks are the topology's devices; both must outlive the
-  // deployment. Each rank reads only its own experts. Errors are AgreedError: a damaged model, a
-  // plan that does not fit, ranks with other weights or kernels than rank 0.
+  // deployment. Each rank reads only its own experts, and of what all hold alike the ranks of a
+  // machine read a part each and keep one copy. Errors are AgreedError: a damaged model, a plan that
+  // does not fit, a machine without the memory for its ranks (before anything is loaded), ranks with
+  // other weights or kernels than rank 0.
   Deployment(const DeploymentOptions& options, const Topology& topology, Transport& transport);
 
   const DeploymentOptions& options() const { return options_; }
@@ -48,7 +54,8 @@ class Deployment {
   const RoutingRecorder* recorder() const { return recorder_.get(); }
 
  private:
-  void load();
+  void read();
+  void load(std::shared_ptr<SharedMemory> shared);
   void agree() const;
 
   DeploymentOptions options_;

@@ -71,6 +71,33 @@ TEST(Cli, TruncatedWeights) {
   expect_refusal(run_process(generation(model)), "model.safetensors");
 }
 
+TEST(Cli, AModelThatDoesNotFitIsRefusedBeforeLoading) {
+  expect_refusal(run_process(generation(kModel, {"--memory-gb", "0.01"})),
+                 "memory of a machine with 1 rank: got 10.0 MB");
+}
+
+// From nothing to text and figures with a made checkpoint of another architecture.
+TEST(Cli, MadeCheckpointsRunAndAreInspected) {
+  const TempDir folder;
+  const std::string deepseek = kSource + "/tests/data/deepseek_v2_tiny_q";
+  const std::string made = folder / "made";
+  const ProcessResult make = run_process(
+      program({"make-checkpoint", "--quiet", "--config", deepseek + "/config.json", "--tokenizer",
+               deepseek + "/tokenizer.json", "--shard-gb", "0.0002", "--out", made}));
+  ASSERT_EQ(make.exit_code, 0) << make.err;
+  const ProcessResult text = run_process(generation(made));
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  const ProcessResult inspect = run_process(program(
+      {"inspect", "--model", made, "--sequences", "2", "--positions", "100", "--memory-gb", "1"}));
+  EXPECT_EQ(inspect.exit_code, 0) << inspect.err;
+  EXPECT_THAT(inspect.out, HasSubstr("KV cache 240 bytes a token (40 elements x 3 layers x 2 bytes)"));
+  EXPECT_THAT(inspect.out, HasSubstr("shared experts of width 64"));
+  EXPECT_THAT(inspect.out, HasSubstr("48.0 kB"));  // 2 x 100 x 240
+  EXPECT_THAT(inspect.out, HasSubstr("yes"));
+  expect_refusal(run_process(program({"make-checkpoint", "--preset", "none", "--out", made})),
+                 "preset: got 'none'");
+}
+
 TEST(Cli, UnknownArchitecture) {
   const TempDir folder;
   const auto model = copy_of_tiny(folder);

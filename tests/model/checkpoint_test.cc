@@ -144,20 +144,21 @@ TEST(Checkpoint, WrongShapeWrongTypeAndMissingTensor) {
   };
   EXPECT_THAT(error(checkpoint, {64, 320}),
               HasSubstr("model.safetensors: tensor 'lm_head.weight': got BF16 [320, 64], wanted "
-                        "BF16 [64, 320]"));
-  EXPECT_THAT(error(checkpoint, {320}), HasSubstr("wanted BF16 [320]"));
+                        "BF16, F16 or F32 [64, 320]"));
+  EXPECT_THAT(error(checkpoint, {320}), HasSubstr("wanted BF16, F16 or F32 [320]"));
   EXPECT_THAT(error_of([&] { checkpoint.tensor("model.none", {1}); }),
               AllOf(HasSubstr("olmoe_tiny: tensor 'model.none'"), HasSubstr("no such tensor"),
                     HasSubstr("belong together")));
   EXPECT_EQ(checkpoint.bytes_used(), 0);
 
   const ModelFolder model;
-  const std::vector<float> zeros(320 * 64);
+  const std::vector<std::int32_t> zeros(320 * 64);
   write_safetensors(model / "model.safetensors",
-                    {{"lm_head.weight", {DType::kF32, {320, 64}, std::as_bytes(std::span(zeros))}}},
+                    {{"lm_head.weight", {DType::kI32, {320, 64}, std::as_bytes(std::span(zeros))}}},
                     {});
-  Checkpoint floats(model.path());
-  EXPECT_THAT(error(floats, {320, 64}), HasSubstr("got F32 [320, 64], wanted BF16 [320, 64]"));
+  Checkpoint integers(model.path());
+  EXPECT_THAT(error(integers, {320, 64}),
+              HasSubstr("got I32 [320, 64], wanted BF16, F16 or F32 [320, 64]"));
 }
 
 TEST(Checkpoint, SharedShardedModel) {

@@ -13,8 +13,12 @@ namespace {
 
 class CpuBackend final : public Backend {
  public:
-  CpuBackend(Isa isa, int threads, bool onednn)
-      : isa_(isa), threads_(threads), onednn_(onednn), kernels_(kernels_for(isa)) {}
+  CpuBackend(Isa isa, int threads, bool onednn, std::shared_ptr<SharedMemory> shared)
+      : isa_(isa),
+        threads_(threads),
+        onednn_(onednn),
+        kernels_(kernels_for(isa)),
+        shared_(std::move(shared)) {}
 
   std::string name() const override {
     return std::string("cpu (") + isa_name(isa_) + (onednn_ ? ", oneDNN" : "") + ")";
@@ -23,13 +27,18 @@ class CpuBackend final : public Backend {
 
   std::unique_ptr<Linear> linear(WeightView weight) const override {
     if (onednn_) return make_onednn_linear(weight, kernels_, threads_);
-    return make_packed_linear(weight, kernels_.rounded, threads_);
+    return make_packed_linear(std::move(weight), kernels_.rounded, threads_, shared_);
   }
   std::unique_ptr<Linear> linear_float32(WeightView weight) const override {
-    return make_packed_linear(weight, kernels_.exact, threads_);
+    return make_packed_linear(std::move(weight), kernels_.exact, threads_, shared_);
   }
   std::unique_ptr<ExpertGroup> experts(std::vector<ExpertWeights> experts) const override {
-    return make_packed_experts(experts, kernels_, threads_);
+    return make_packed_experts(std::move(experts), kernels_, threads_, nullptr);
+  }
+  std::unique_ptr<ExpertGroup> mlp(ExpertWeights weights) const override {
+    std::vector<ExpertWeights> one;
+    one.push_back(std::move(weights));
+    return make_packed_experts(std::move(one), kernels_, threads_, shared_);
   }
 
   void rms_norm(std::span<const float> x, std::span<const bf16> weight, double eps,
@@ -100,6 +109,7 @@ class CpuBackend final : public Backend {
   int threads_;
   bool onednn_;
   Kernels kernels_;
+  std::shared_ptr<SharedMemory> shared_;
   RopeTable rope_;
 };
 
@@ -126,7 +136,7 @@ std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options) {
                 .wanted = "a processor with AVX-512, below which oneDNN has no fast bf16 products",
                 .action = "use the packed products"});
   }
-  return std::make_unique<CpuBackend>(isa, options.threads, onednn);
+  return std::make_unique<CpuBackend>(isa, options.threads, onednn, options.shared);
 }
 
 }  // namespace gracemoe

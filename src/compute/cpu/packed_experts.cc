@@ -4,6 +4,7 @@
 #include "compute/checks.h"
 #include "compute/cpu/buffer.h"
 #include "compute/cpu/packed_matrix.h"
+#include "compute/cpu/panel_memory.h"
 #include "compute/cpu/parallel.h"
 #include "compute/cpu/parts.h"
 
@@ -37,17 +38,21 @@ std::vector<Block> cut_blocks(const GroupedRows& work, std::size_t tile_rows) {
 
 class PackedExperts final : public ExpertGroup {
  public:
-  PackedExperts(const std::vector<ExpertWeights>& experts, const Kernels& kernels, int threads)
+  PackedExperts(std::vector<ExpertWeights> experts, const Kernels& kernels, int threads,
+                const std::shared_ptr<SharedMemory>& shared)
       : kernels_(kernels), threads_(threads), experts_(experts.size()) {
     if (experts.empty()) return;
     hidden_ = static_cast<std::size_t>(experts[0].down.out);
     width_ = static_cast<std::size_t>(experts[0].down.in);
     gate_up_ = {(width_ + kGates - 1) / kGates * kPanel, hidden_};
     down_ = {hidden_, width_};
-    panels_ = Buffer(experts.size() * expert_elements() * sizeof(bf16));
+    panels_ = PanelMemory(experts.size() * expert_elements() * sizeof(bf16), shared);
+    if (!panels_.mine()) return;
     const auto elements = static_cast<double>(experts.size() * expert_elements());
-    parallel_for(threads_, experts.size(), elements,
-                 [&](std::size_t e, int) { pack_expert(experts[e], e); });
+    parallel_for(threads_, experts.size(), elements, [&](std::size_t e, int) {
+      pack_expert(experts[e], e);
+      experts[e] = {};
+    });
   }
 
   void forward(const GroupedRows& work, std::byte* outputs) const override {
@@ -185,15 +190,16 @@ class PackedExperts final : public ExpertGroup {
   std::size_t experts_;
   std::size_t hidden_ = 0, width_ = 0;
   PackedShape gate_up_, down_;  // gate_up_.out counts the padding of its last panel
-  Buffer panels_;               // per expert: gate and up, then down
+  PanelMemory panels_;          // per expert: gate and up, then down
 };
 
 }  // namespace
 
-std::unique_ptr<ExpertGroup> make_packed_experts(const std::vector<ExpertWeights>& experts,
-                                                 const Kernels& kernels, int threads) {
+std::unique_ptr<ExpertGroup> make_packed_experts(std::vector<ExpertWeights> experts,
+                                                 const Kernels& kernels, int threads,
+                                                 const std::shared_ptr<SharedMemory>& shared) {
   check_experts(experts);
-  return std::make_unique<PackedExperts>(experts, kernels, threads);
+  return std::make_unique<PackedExperts>(std::move(experts), kernels, threads, shared);
 }
 
 }  // namespace gracemoe

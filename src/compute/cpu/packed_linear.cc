@@ -19,6 +19,7 @@
 #include "compute/checks.h"
 #include "compute/cpu/buffer.h"
 #include "compute/cpu/packed_matrix.h"
+#include "compute/cpu/panel_memory.h"
 #include "compute/cpu/parallel.h"
 #include "compute/cpu/parts.h"
 
@@ -27,15 +28,20 @@ namespace {
 
 class PackedLinear final : public Linear {
  public:
-  PackedLinear(WeightView weight, const ProductKernels& kernels, int threads)
+  PackedLinear(WeightView weight, const ProductKernels& kernels, int threads,
+               const std::shared_ptr<SharedMemory>& shared)
       : kernels_(kernels),
         threads_(threads),
         shape_{static_cast<std::size_t>(weight.out), static_cast<std::size_t>(weight.in)},
-        panels_(shape_.elements() * sizeof(bf16)) {
+        panels_(shape_.elements() * sizeof(bf16), shared) {
+    if (!panels_.mine()) return;
     const auto row_of = [&](std::size_t o) {
       return o < shape_.out ? weight.data.data() + o * shape_.in : nullptr;
     };
-    pack_matrix(shape_, row_of, reinterpret_cast<bf16*>(panels_.data()));
+    parallel_for(threads, shape_.panels(), static_cast<double>(shape_.elements()),
+                 [&](std::size_t panel, int) {
+                   pack_panel(shape_, row_of, panel, reinterpret_cast<bf16*>(panels_.data()));
+                 });
   }
   int out() const override { return static_cast<int>(shape_.out); }
   int in() const override { return static_cast<int>(shape_.in); }
@@ -98,15 +104,16 @@ class PackedLinear final : public Linear {
   ProductKernels kernels_;
   int threads_;
   PackedShape shape_;
-  Buffer panels_;
+  PanelMemory panels_;
 };
 
 }  // namespace
 
 std::unique_ptr<Linear> make_packed_linear(WeightView weight, const ProductKernels& kernels,
-                                           int threads) {
+                                           int threads,
+                                           const std::shared_ptr<SharedMemory>& shared) {
   check_weight(weight);
-  return std::make_unique<PackedLinear>(weight, kernels, threads);
+  return std::make_unique<PackedLinear>(std::move(weight), kernels, threads, shared);
 }
 
 }  // namespace gracemoe

@@ -37,17 +37,22 @@ inline void pack_line(const bf16* row, std::size_t first, std::size_t last, bf16
 // [shape.elements()]. In squares of a cache line of a row by 32 rows: rows a page apart would evict
 // each other if they were read side by side.
 template <class RowOf>
-void pack_matrix(const PackedShape& shape, const RowOf& row_of, bf16* panels) {
+void pack_panel(const PackedShape& shape, const RowOf& row_of, std::size_t panel, bf16* panels) {
   constexpr std::size_t kLine = 32;
-  for (std::size_t panel = 0; panel < shape.panels(); ++panel, panels += shape.panel_elements()) {
-    const bf16* rows[kPanel];
-    for (std::size_t c = 0; c < kPanel; ++c) rows[c] = row_of(panel * kPanel + c);
-    for (std::size_t first = 0; first < shape.in; first += kLine) {
-      for (std::size_t c = 0; c < kPanel; ++c) {
-        pack_line(rows[c], first, std::min(first + kLine, shape.in),
-                  panels + (first * kPanel + c * 2));
-      }
+  panels += panel * shape.panel_elements();
+  const bf16* rows[kPanel];
+  for (std::size_t c = 0; c < kPanel; ++c) rows[c] = row_of(panel * kPanel + c);
+  for (std::size_t first = 0; first < shape.in; first += kLine) {
+    for (std::size_t c = 0; c < kPanel; ++c) {
+      pack_line(rows[c], first, std::min(first + kLine, shape.in),
+                panels + (first * kPanel + c * 2));
     }
+  }
+}
+template <class RowOf>
+void pack_matrix(const PackedShape& shape, const RowOf& row_of, bf16* panels) {
+  for (std::size_t panel = 0; panel < shape.panels(); ++panel) {
+    pack_panel(shape, row_of, panel, panels);
   }
 }
 

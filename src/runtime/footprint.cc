@@ -1,0 +1,56 @@
+#include "runtime/footprint.h"
+
+#include <algorithm>
+
+#include "model/fingerprint.h"
+
+namespace gracemoe {
+namespace {
+
+std::int64_t dense_bytes(const Checkpoint& checkpoint) {
+  std::int64_t elements = 0;
+  for (const auto& [name, tensor] : checkpoint.all())
+    if (!is_expert_tensor(name)) elements += tensor->elements();
+  return 2 * elements;
+}
+
+// Float32 arrays of a step's rows: the residual stream, its norm and a block's output; what
+// attention and the gate make of them; rows, outputs and sums of the exchange, and its messages.
+std::int64_t buffer_bytes(const ModelConfig& c, const FootprintOptions& options) {
+  const std::int64_t attention =
+      c.latent.kv_rank > 0
+          ? std::int64_t{c.heads} * (2 * c.latent.kv_rank + 2 * c.head_dim + c.latent.value_dim)
+          : std::int64_t{2} * (c.heads + c.kv_heads) * c.head_dim;
+  const std::int64_t exchange = std::int64_t{c.hidden} * (6 + 3 * c.top_k);
+  const std::int64_t mlp = std::max(c.dense_width, c.shared_width);
+  const std::int64_t row = 4 * (std::int64_t{4} * c.hidden + attention + mlp + c.experts) +
+                           options.element_bytes * exchange;
+  const std::int64_t logits = std::int64_t{4} * c.vocab * std::max(1, options.sequences);
+  return row * options.rows + logits;
+}
+
+}  // namespace
+
+std::int64_t expert_bytes(const ModelConfig& config) {
+  return std::int64_t{2} * 3 * config.expert_width * config.hidden;
+}
+
+std::int64_t cache_bytes(const ModelConfig& config, std::int64_t element_bytes) {
+  return element_bytes * cache_elements(config) * config.layers;
+}
+
+Footprint footprint(const ModelConfig& config, const Checkpoint& checkpoint, const Plan& plan,
+                    int device, const FootprintOptions& options) {
+  std::int64_t instances = 0;
+  for (std::size_t layer = 0; layer < plan.layers.size(); ++layer)
+    instances +=
+        static_cast<std::int64_t>(plan.experts_on(static_cast<int>(layer), device).size());
+  Footprint need;
+  need.dense = dense_bytes(checkpoint);
+  need.experts = instances * expert_bytes(config);
+  need.cache = cache_bytes(config, options.element_bytes) * options.sequences * options.positions;
+  need.buffers = buffer_bytes(config, options);
+  return need;
+}
+
+}  // namespace gracemoe

@@ -1,0 +1,143 @@
+// How a model gets into memory: types of weights, one copy a machine, and whether it fits.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "metrics/memory.h"
+#include "plan/contiguous.h"
+#include "model/fingerprint.h"
+#include "runtime/collect.h"
+#include "runtime/footprint.h"
+#include "runtime/text_windows.h"
+#include "support/demo.h"
+#include "support/error_of.h"
+#include "support/temp_dir.h"
+#include "support/thread_transport.h"
+
+namespace gracemoe {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+// The tiny model with its weights in another type; `change` may move a value.
+void convert_model(const std::filesystem::path& to, DType dtype,
+                   const std::function<void(const std::string&, std::vector<float>&)>& change) {
+  const std::filesystem::path from = test_data("deepseek_v2_tiny");
+  std::filesystem::copy(from, to);
+  std::filesystem::remove(to / "model.safetensors");
+  const SafetensorsFile file(from / "model.safetensors");
+  std::map<std::string, std::vector<float>> wide;
+  std::map<std::string, TensorView> tensors;
+  for (const auto& [name, view] : file.tensors()) {
+    std::vector<float>& values = wide[name];
+    for (const bf16 value : view.as<bf16>()) values.push_back(to_float(value));
+    change(name, values);
+    tensors[name] = {dtype, view.shape, std::as_bytes(std::span(values))};
+  }
+  write_safetensors(to / "model.safetensors", tensors, {});
+}
+
+std::vector<std::uint64_t> logits_of(const DeploymentOptions& options) {
+  const auto transport = make_local_transport();
+  Deployment deployment(options, Topology::grid(1, 1), *transport);
+  RunOptions how;
+  how.ignore_eos = true;
+  how.logit_hashes = true;
+  RunTimes times;
+  const std::vector<Request> requests{{0, {5, 17, 200, 33, 41}, 6}};
+  return run_requests(deployment.model(), *transport, requests, how, times)[0].logit_hashes;
+}
+
+DeploymentOptions options_of(const std::filesystem::path& model) {
+  DeploymentOptions options;
+  options.model = model;
+  return options;
+}
+
+TEST(Loading, Float32WeightsThatBf16HoldsGiveTheSameAnswers) {
+  const TempDir folder;
+  convert_model(folder / "wide", DType::kF32, [](const std::string&, std::vector<float>&) {});
+  EXPECT_EQ(logits_of(options_of(folder / "wide")), logits_of(options_of(test_data("deepseek_v2_tiny"))));
+  Checkpoint wide(folder / "wide"), narrow(test_data("deepseek_v2_tiny"));
+  EXPECT_EQ(fingerprint(wide, read_model_config(folder / "wide")),
+            fingerprint(narrow, read_model_config(test_data("deepseek_v2_tiny"))));
+}
+
+TEST(Loading, OtherFloat32WeightsAreRefusedOrRoundedAsAsked) {
+  const TempDir folder;
+  convert_model(folder / "fine", DType::kF32, [](const std::string& name, std::vector<float>& v) {
+    if (name == "model.layers.1.mlp.experts.3.up_proj.weight") v[7] *= 1 + 0x1p-12F;
+  });
+  DeploymentOptions options = options_of(folder / "fine");
+  EXPECT_THAT(error_of([&] { logits_of(options); }),
+              AllOf(HasSubstr("tensor 'model.layers.1.mlp.experts.3.up_proj.weight': got F32 with 1 "
+                              "of 2,048 values"),
+                    HasSubstr("--round-weights")));
+  options.rounding = WeightRounding::kNearest;
+  EXPECT_EQ(logits_of(options), logits_of(options_of(test_data("deepseek_v2_tiny"))));
+}
+
+TEST(Loading, AMachineWithoutTheMemoryIsRefusedWithTheNumbers) {
+  DeploymentOptions options = options_of(demo_model());
+  options.memory_bytes = 5e6;
+  EXPECT_THAT(error_of([&] { logits_of(options); }),
+              AllOf(HasSubstr("memory of a machine with 1 rank: got 5.0 MB, wanted "),
+                    HasSubstr("experts 25.2 MB"), HasSubstr("--memory-gb")));
+  // Two ranks of one machine count together; what both hold alike counts once.
+  std::string message;
+  run_ranks(2, [&](Transport& transport) {
+    const std::string mine =
+        error_of([&] { Deployment(options, Topology::grid(1, 2), transport); });
+    if (transport.rank() == 0) message = mine;
+  });
+  EXPECT_THAT(message, AllOf(HasSubstr("memory of a machine with 2 ranks: got 5.0 MB"),
+                             HasSubstr("experts 25.2 MB")));
+}
+
+TEST(Loading, TellsTheBytesTakenIn) {
+  const ModelConfig config = read_model_config(test_data("deepseek_v2_tiny_q"));
+  Checkpoint checkpoint(test_data("deepseek_v2_tiny_q"));
+  const Plan plan = contiguous_plan({"", "", config.experts, config.top_k, 2, Topology::grid(1, 1)});
+  const auto transport = make_local_transport();
+  const auto exchange = make_exchange({ExchangeKind::kFlatPerDevice, Reduction::kFp32,
+                                       Element::kBf16, config.hidden, 2, config.experts},
+                                      plan.topology, *transport);
+  const auto selector = make_selector(RoutingPolicy::kPrimary, plan);
+  const auto backend = make_cpu_backend({});
+  std::int64_t told = 0;
+  make_transformer(config, checkpoint, *backend,
+                   {plan,
+                    {0, selector.get(), exchange.get(), nullptr, nullptr, true},
+                    WeightRounding::kRefuse,
+                    [&](std::int64_t bytes) {
+                      EXPECT_GE(bytes, told);
+                      told = bytes;
+                    }});
+  EXPECT_EQ(told + config.vocab * config.hidden * 2, checkpoint.bytes_total());  // the embedding stays
+  EXPECT_EQ(checkpoint.bytes_used(), checkpoint.bytes_total());
+}
+
+TEST(Footprint, CountsWeightsCachesAndNothingTwice) {
+  for (const char* model : {"olmoe_tiny", "qwen3_moe_tiny", "deepseek_v2_tiny_q"}) {
+    const ModelConfig c = read_model_config(test_data(model));
+    const Checkpoint checkpoint(test_data(model));
+    const Plan plan = contiguous_plan({"", "", c.experts, c.top_k,
+                                       static_cast<int>(c.moe_layers.size()), Topology::grid(1, 1)});
+    FootprintOptions options;
+    options.sequences = 3;
+    options.positions = 100;
+    const Footprint need = footprint(c, checkpoint, plan, 0, options);
+    EXPECT_EQ(need.dense + need.experts, checkpoint.bytes_total()) << model;
+    EXPECT_EQ(need.cache, 3 * 100 * cache_bytes(c, 2)) << model;
+    EXPECT_GT(need.buffers, 0);
+  }
+  // DeepSeek-V2: (kv_lora_rank + qk_rope) x layers x element size.
+  EXPECT_EQ(cache_bytes(read_model_config(test_data("deepseek_v2_tiny")), 2), (32 + 8) * 3 * 2);
+}
+
+TEST(Footprint, ThisMachineHasMemory) {
+  EXPECT_GT(available_memory(), 0);
+}
+
+}  // namespace
+}  // namespace gracemoe
