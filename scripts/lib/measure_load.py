@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 
 
@@ -63,14 +64,14 @@ def run(program, model, ranks):
     command = [program, "generate", "--model", model, "--prompt", "The", "--max-tokens", "4", "--ignore-eos"]
     if ranks > 1:
         command = ["mpirun", "-np", str(ranks)] + command
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-    peak, text = 0, ""
-    os.set_blocking(process.stderr.fileno(), False)
-    while process.poll() is None:
-        peak = max(peak, shared_once(children(process.pid), os.path.realpath(program)))
-        text += process.stderr.read() or ""
-        time.sleep(0.1)
-    text += process.stderr.read() or ""
+    peak = 0
+    with tempfile.TemporaryFile("w+") as messages:
+        process = subprocess.Popen(command, stderr=messages, stdout=subprocess.DEVNULL)
+        while process.poll() is None:
+            peak = max(peak, shared_once(children(process.pid), os.path.realpath(program)))
+            time.sleep(0.1)
+        messages.seek(0)
+        text = messages.read()
     if process.returncode != 0:
         sys.exit(f"{ranks} ranks ended with {process.returncode}:\n{text}")
     return peak, float(re.search(r"loaded .* in ([\d.]+) s", text).group(1))

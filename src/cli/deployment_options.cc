@@ -55,9 +55,10 @@ void add_deployment_arguments(CLI::App& command, DeploymentArguments& a) {
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command
-      .add_option("--memory-gb", a.memory_gb,
-                  "memory of each machine that its ranks may take together, in 10^9 bytes (default: "
-                  "what is available)")
+      .add_option(
+          "--memory-gb", a.memory_gb,
+          "memory of each machine that its ranks may take together, in 10^9 bytes (default: "
+          "what is available)")
       ->check(CLI::PositiveNumber);
   command.add_flag("--round-weights", a.round_weights,
                    "take float16 and float32 weights that bf16 does not hold, rounded to it");

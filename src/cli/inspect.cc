@@ -56,16 +56,15 @@ void print_model(const InspectArguments& a, const ModelConfig& c, const Checkpoi
       c.layers, c.moe_layers.size(), c.hidden, c.heads, c.kv_heads, c.head_dim, c.vocab,
       c.max_positions);
   if (c.latent.kv_rank > 0)
-    fmt::print("  latent attention: latents of {}, rotated keys of {}{}\n", c.latent.kv_rank,
-               c.latent.rope_dim,
-               c.latent.query_rank > 0 ? fmt::format(", queries through {}", c.latent.query_rank)
-                                       : "");
+    fmt::print(
+        "  latent attention: latents of {}, rotated keys of {}{}\n", c.latent.kv_rank,
+        c.latent.rope_dim,
+        c.latent.query_rank > 0 ? fmt::format(", queries through {}", c.latent.query_rank) : "");
   fmt::print("  experts {} a layer, top-{}, width {}; one expert {}\n", c.experts, c.top_k,
              c.expert_width, bytes_text(expert_bytes(c)));
   if (c.shared_width > 0) fmt::print("  shared experts of width {} in all\n", c.shared_width);
-  fmt::print("  weights {}: experts {}, on every device {}\n",
-             bytes_text(checkpoint.bytes_total()), bytes_text(experts),
-             bytes_text(checkpoint.bytes_total() - experts));
+  fmt::print("  weights {}: experts {}, on every device {}\n", bytes_text(checkpoint.bytes_total()),
+             bytes_text(experts), bytes_text(checkpoint.bytes_total() - experts));
   fmt::print("  KV cache {} bytes a token ({} elements x {} layers x 2 bytes)\n",
              with_commas(cache_bytes(c, 2)), cache_elements(c), c.layers);
 }
@@ -100,10 +99,12 @@ void add_inspect(CLI::App& app, Action& action) {
   command->add_option("--sequences", a->sequences, "sequences held at once, for the KV cache")
       ->check(CLI::Range(0, 1 << 20))
       ->capture_default_str();
-  command->add_option("--positions", a->positions,
-                      "positions of each (default: all that the model has)")
+  command
+      ->add_option("--positions", a->positions,
+                   "positions of each (default: all that the model has)")
       ->check(CLI::Range(1, 1 << 30));
-  command->add_option("--memory-gb", a->memory_gb, "memory of a device, in 10^9 bytes: does it fit?")
+  command
+      ->add_option("--memory-gb", a->memory_gb, "memory of a device, in 10^9 bytes: does it fit?")
       ->check(CLI::PositiveNumber);
   command->callback([a, &action] {
     action = [a](CliContext& context) { context.on_root([&] { inspect(*a); }); };

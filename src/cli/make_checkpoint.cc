@@ -46,9 +46,8 @@ void add_make_checkpoint(CLI::App& app, Action& action) {
   command->add_option("--tokenizer", a->recipe.tokenizer,
                       "tokenizer.json to copy into the folder; its ids must fit the vocabulary");
   command->add_flag("--quiet", a->quiet, "no progress bar");
-  command->callback([a, &action] {
-    action = [a](CliContext& context) { context.on_root([&] { make(*a); }); };
-  });
+  command->callback(
+      [a, &action] { action = [a](CliContext& context) { context.on_root([&] { make(*a); }); }; });
 }
 
 }  // namespace gracemoe

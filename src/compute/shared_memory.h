@@ -1,5 +1,5 @@
-// Memory for weights that all ranks of one host hold alike: each piece is written by one of them and
-// read by all, so that the host keeps it once and each rank reads only a part of the files.
+// Memory for weights that all ranks of one host hold alike: each piece is written by one of them
+// and read by all, so that the host keeps it once and each rank reads only a part of the files.
 #pragma once
 #include <cstddef>
 #include <utility>

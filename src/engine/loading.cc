@@ -45,6 +45,8 @@ TransformerParts ModelLoader::decoder(const AttentionLoader& attention) {
                       config_.hidden);
   const Bf16Weights embedding = read(kEmbedding, {config_.vocab, config_.hidden});
   parts.embedding = {embedding.data, config_.vocab, config_.hidden, embedding.converted};
+  if (!config_.tied_embeddings)
+    *done_ += static_cast<std::int64_t>(embedding.data.size_bytes());
   tell_progress();
   return parts;
 }
@@ -73,8 +75,7 @@ std::unique_ptr<FeedForwardBlock> ModelLoader::moe(int moe_layer, const std::str
   w.local_experts = placement_.plan.experts_on(moe_layer, placement_.context.device);
   std::vector<ExpertWeights> local;
   for (const int id : w.local_experts)
-    local.push_back(
-        expert(prefix + "experts." + std::to_string(id) + ".", config_.expert_width));
+    local.push_back(expert(prefix + "experts." + std::to_string(id) + ".", config_.expert_width));
   w.experts = backend_.experts(std::move(local));
   if (config_.shared_width > 0) w.shared = mlp(prefix + "shared_experts.", config_.shared_width);
   return make_moe_layer(moe_layer, config_.hidden, router_options(config_), std::move(w), backend_,

@@ -54,8 +54,7 @@ class ModelLoader {
   Checkpoint& checkpoint_;
   const Backend& backend_;
   const ModelPlacement& placement_;
-  std::shared_ptr<std::atomic<std::int64_t>> done_ =
-      std::make_shared<std::atomic<std::int64_t>>(0);
+  std::shared_ptr<std::atomic<std::int64_t>> done_ = std::make_shared<std::atomic<std::int64_t>>(0);
 };
 
 // The rows of `weight` that `rows` names, in that order, as a matrix of its own.

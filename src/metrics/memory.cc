@@ -32,9 +32,8 @@ std::optional<std::int64_t> control_group() {
   const auto limit = number("/sys/fs/cgroup/memory.max");
   const auto used = number("/sys/fs/cgroup/memory.current");
   if (!limit || !used) return std::nullopt;
-  const std::int64_t cache =
-      field("/sys/fs/cgroup/memory.stat", "inactive_file").value_or(0) +
-      field("/sys/fs/cgroup/memory.stat", "active_file").value_or(0);
+  const std::int64_t cache = field("/sys/fs/cgroup/memory.stat", "inactive_file").value_or(0) +
+                             field("/sys/fs/cgroup/memory.stat", "active_file").value_or(0);
   return std::max<std::int64_t>(0, *limit - *used + cache);
 }
 

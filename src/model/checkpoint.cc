@@ -77,7 +77,7 @@ const TensorView& Checkpoint::tensor(const std::string& name,
                 .wanted = "it in the weights",
                 .action = "check that config.json and the weights belong together"});
   }
-  const TensorView& view = 
+  const TensorView& view =
       files_[found->second].tensor(name, {DType::kBF16, DType::kF16, DType::kF32}, shape);
   if (used_.insert(name).second) bytes_used_ += static_cast<std::int64_t>(view.bytes.size());
   return view;

@@ -13,7 +13,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/progress.h"
-#include "model/model_config.h"
+#include "model/config_parts.h"
 #include "model/released_models.h"
 
 namespace gracemoe {
@@ -48,8 +48,8 @@ void add_latent_attention(std::vector<Tensor>& to, const std::string& p, const M
   }
   to.push_back({p + "kv_a_proj_with_mqa.weight", {d.kv_rank + d.rope_dim, c.hidden}});
   to.push_back({p + "kv_a_layernorm.weight", {d.kv_rank}});
-  to.push_back({p + "kv_b_proj.weight",
-                {std::int64_t{c.heads} * (d.nope_dim + d.value_dim), d.kv_rank}});
+  to.push_back(
+      {p + "kv_b_proj.weight", {std::int64_t{c.heads} * (d.nope_dim + d.value_dim), d.kv_rank}});
   to.push_back({p + "o_proj.weight", {c.hidden, std::int64_t{c.heads} * d.value_dim}});
 }
 
@@ -148,8 +148,7 @@ class ShardWriter {
 
   const std::vector<bf16>& table_of(std::int64_t fan_in) {
     std::vector<bf16>& table = tables_[fan_in];
-    if (table.empty())
-      table = normal_table(1 / std::sqrt(static_cast<double>(fan_in)), seed_);
+    if (table.empty()) table = normal_table(1 / std::sqrt(static_cast<double>(fan_in)), seed_);
     return table;
   }
 
@@ -238,19 +237,19 @@ void make_checkpoint(const CheckpointRecipe& recipe, const std::filesystem::path
   require_room(folder, bytes);
   if (!tokenizer.empty()) write_file(folder / "tokenizer.json", tokenizer);
   write_file(folder / "config.json", config.dump(2) + "\n");
-  write_file(folder / "generation_config.json",
-             OrderedJson{{"eos_token_id", config.value("eos_token_id", OrderedJson())}}.dump(2) +
-                 "\n");
+  write_file(
+      folder / "generation_config.json",
+      OrderedJson{{"eos_token_id", config.value("eos_token_id", OrderedJson())}}.dump(2) + "\n");
   const auto shards = cut_shards(tensors_of(shapes), recipe.shard_gb);
   ShardWriter writer(recipe.seed, progress);
-  OrderedJson index = {{"metadata", {{"total_size", bytes}}}, {"weight_map", OrderedJson::object()}};
+  OrderedJson index = {{"metadata", {{"total_size", bytes}}},
+                       {"weight_map", OrderedJson::object()}};
   for (std::size_t i = 0; i < shards.size(); ++i) {
     const std::string name = shard_name(i, shards.size());
     writer.write(folder / name, shards[i]);
     for (const Tensor& tensor : shards[i]) index["weight_map"][tensor.name] = name;
   }
-  if (shards.size() > 1)
-    write_file(folder / "model.safetensors.index.json", index.dump(2) + "\n");
+  if (shards.size() > 1) write_file(folder / "model.safetensors.index.json", index.dump(2) + "\n");
 }
 
 }  // namespace gracemoe

@@ -8,11 +8,11 @@
 namespace gracemoe {
 
 struct CheckpointRecipe {
-  std::string preset;  // "olmoe-1b-7b", "qwen3-30b-a3b", "deepseek-v2-lite"
+  std::string preset;            // "olmoe-1b-7b", "qwen3-30b-a3b", "deepseek-v2-lite"
   std::filesystem::path config;  // a config.json to take the shapes from instead
   int layers = 0;                // 0: the model's own number
   std::uint64_t seed = 0;
-  double shard_gb = 5;  // shards are cut before they exceed this many 10^9 bytes
+  double shard_gb = 5;              // shards are cut before they exceed this many 10^9 bytes
   std::filesystem::path tokenizer;  // copied; empty: none
 };
 

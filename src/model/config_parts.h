@@ -48,6 +48,9 @@ void read_expert_counts(const JsonObject& json, const std::string& experts_key,
 // Error where no layer has experts.
 void check_moe_layers(const JsonObject& json, const std::string& key, const ModelConfig& config);
 
+// read_model_config from config.json's content alone; `name` stands in messages.
+ModelConfig parse_model_config(const Json& json, const std::string& name);
+
 void read_olmoe_config(const JsonObject& json, ModelConfig& config);
 void read_qwen3_moe_config(const JsonObject& json, ModelConfig& config);
 void read_deepseek_v2_config(const JsonObject& json, ModelConfig& config);

@@ -7,8 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "base/json.h"
-
 namespace gracemoe {
 
 enum class Architecture {
@@ -74,8 +72,6 @@ std::vector<std::string> known_architectures();
 // we do not have (clip_qkv, unknown rope types, attention_bias, sliding windows,
 // quantization_config, activation other than silu, ...: by name).
 ModelConfig read_model_config(const std::filesystem::path& folder);
-// The same from config.json's content alone; `name` stands in messages.
-ModelConfig parse_model_config(const Json& json, const std::string& name);
 
 // Elements that one position takes in the cache of one layer: keys and values of all key heads, or
 // one latent vector and one rotated key.

@@ -65,13 +65,10 @@ OrderedJson qwen3_30b_a3b() {
 }
 
 OrderedJson deepseek_v2_lite() {
-  const OrderedJson yarn = {{"beta_fast", 32},
-                            {"beta_slow", 1},
-                            {"factor", 40},
-                            {"mscale", 0.707},
-                            {"mscale_all_dim", 0.707},
-                            {"original_max_position_embeddings", 4096},
-                            {"type", "yarn"}};
+  const OrderedJson yarn = {
+      {"beta_fast", 32}, {"beta_slow", 1},          {"factor", 40},
+      {"mscale", 0.707}, {"mscale_all_dim", 0.707}, {"original_max_position_embeddings", 4096},
+      {"type", "yarn"}};
   return {{"architectures", OrderedJson::array({"DeepseekV2ForCausalLM"})},
           {"attention_bias", false},
           {"bos_token_id", 100000},

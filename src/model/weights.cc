@@ -1,6 +1,8 @@
 #include "model/weights.h"
 
 #include <bit>
+#include <cmath>
+#include <cstdint>
 #include <cstring>
 
 #include "base/progress.h"
@@ -17,7 +19,7 @@ std::size_t convert(std::span<const std::byte> bytes, const Widen& widen, std::v
     std::memcpy(&element, bytes.data() + i * sizeof(Element), sizeof(Element));
     const float value = widen(element);
     to[i] = to_bf16(value);
-    rounded += to_float(to[i]) != value && value == value ? 1 : 0;
+    rounded += to_float(to[i]) != value && !std::isnan(value) ? 1 : 0;
   }
   return rounded;
 }
@@ -25,12 +27,14 @@ std::size_t convert(std::span<const std::byte> bytes, const Widen& widen, std::v
 std::size_t convert(const TensorView& tensor, std::vector<bf16>& to) {
   switch (tensor.dtype) {
     case DType::kF32:
-      return convert<float>(tensor.bytes, [](float x) { return x; }, to);
+      return convert<float>(
+          tensor.bytes, [](float x) { return x; }, to);
     case DType::kF16:
       return convert<std::uint16_t>(tensor.bytes, half_to_float, to);
     default:
       GM_CHECK(tensor.dtype == DType::kBF16, "weights of a type that is not converted");
-      return convert<bf16>(tensor.bytes, [](bf16 x) { return to_float(x); }, to);
+      return convert<bf16>(
+          tensor.bytes, [](bf16 x) { return to_float(x); }, to);
   }
 }
 

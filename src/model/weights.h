@@ -1,7 +1,7 @@
 // Weights as the kernels take them: bf16, whatever floating-point type the file has.
 //
-// Nothing is lost unasked. A bf16 tensor is used as it lies in the file. Every value of a float32 or
-// float16 tensor must be one that bf16 holds (a bf16 model saved in a wider type), or it is an
+// Nothing is lost unasked. A bf16 tensor is used as it lies in the file. Every value of a float32
+// or float16 tensor must be one that bf16 holds (a bf16 model saved in a wider type), or it is an
 // Error - unless rounding was asked for: then values go to the nearest bf16, ties to even.
 #pragma once
 #include <memory>

@@ -23,8 +23,7 @@ Deployment::Deployment(const DeploymentOptions& options, const Topology& topolog
   const auto available = options_.memory_bytes > 0
                              ? static_cast<std::int64_t>(options_.memory_bytes)
                              : available_memory();
-  require_memory(transport_, host,
-                 footprint(config_, *checkpoint_, plan_, transport_.rank(), size),
+  require_memory(transport_, host, footprint(config_, *checkpoint_, plan_, transport_.rank(), size),
                  shared != nullptr, available);
   together(transport_, [&] { load(std::move(shared)); });
   agree();
@@ -65,10 +64,9 @@ void Deployment::load(std::shared_ptr<SharedMemory> shared) {
   constexpr std::int64_t kMegabyte = 1'000'000;
   ProgressBar bar("load", "MB", (need.dense + need.experts) / kMegabyte,
                   !options_.progress || transport_.rank() != 0);
-  model_ = make_transformer(
-      config_, *checkpoint_, *backend_,
-      {plan_, context, options_.rounding,
-       [&bar](std::int64_t bytes) { bar.update(bytes / kMegabyte); }});
+  model_ = make_transformer(config_, *checkpoint_, *backend_,
+                            {plan_, context, options_.rounding,
+                             [&bar](std::int64_t bytes) { bar.update(bytes / kMegabyte); }});
 }
 
 // All ranks must hold the same model and compute with the same kernels, or results would depend on

@@ -33,9 +33,9 @@ class Deployment {
  public:
   // Collective over the transport, whose ranks are the topology's devices; both must outlive the
   // deployment. Each rank reads only its own experts, and of what all hold alike the ranks of a
-  // machine read a part each and keep one copy. Errors are AgreedError: a damaged model, a plan that
-  // does not fit, a machine without the memory for its ranks (before anything is loaded), ranks with
-  // other weights or kernels than rank 0.
+  // machine read a part each and keep one copy. Errors are AgreedError: a damaged model, a plan
+  // that does not fit, a machine without the memory for its ranks (before anything is loaded),
+  // ranks with other weights or kernels than rank 0.
   Deployment(const DeploymentOptions& options, const Topology& topology, Transport& transport);
 
   const DeploymentOptions& options() const { return options_; }

@@ -43,8 +43,7 @@ Footprint footprint(const ModelConfig& config, const Checkpoint& checkpoint, con
                     int device, const FootprintOptions& options) {
   std::int64_t instances = 0;
   for (std::size_t layer = 0; layer < plan.layers.size(); ++layer)
-    instances +=
-        static_cast<std::int64_t>(plan.experts_on(static_cast<int>(layer), device).size());
+    instances += static_cast<std::int64_t>(plan.experts_on(static_cast<int>(layer), device).size());
   Footprint need;
   need.dense = dense_bytes(checkpoint);
   need.experts = instances * expert_bytes(config);

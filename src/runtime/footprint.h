@@ -18,7 +18,7 @@ struct FootprintOptions {
 
 // Bytes.
 struct Footprint {
-  std::int64_t dense = 0;    // attention, norms, gates, embedding, head, dense layers, shared experts
+  std::int64_t dense = 0;  // attention, norms, gates, embedding, head, dense layers, shared experts
   std::int64_t experts = 0;  // this device's instances
   std::int64_t cache = 0;
   std::int64_t buffers = 0;  // activations and messages of a step, an estimate from above

@@ -68,16 +68,15 @@ std::shared_ptr<SharedMemory> share_memory(Transport& transport, const HostRanks
   const auto cards = all_gather(transport, Card{getpid(), descriptor});
   const Card& leader = cards[static_cast<std::size_t>(host.leader)];
   if (!leads && host.members > 1 && leader.descriptor >= 0) {
-    const std::string path = "/proc/" + std::to_string(leader.process) + "/fd/" +
-                             std::to_string(leader.descriptor);
+    const std::string path =
+        "/proc/" + std::to_string(leader.process) + "/fd/" + std::to_string(leader.descriptor);
     descriptor = open(path.c_str(), O_RDWR | O_CLOEXEC);
   }
   struct Outcome {
     std::int32_t leader, failed;
   };
   bool failed = descriptor < 0;
-  for (const Outcome& other :
-       all_gather(transport, Outcome{host.leader, descriptor < 0 ? 1 : 0}))
+  for (const Outcome& other : all_gather(transport, Outcome{host.leader, descriptor < 0 ? 1 : 0}))
     failed = failed || (other.leader == host.leader && other.failed != 0);
   if (!failed) return std::make_shared<SharedMemory>(descriptor, host.member, host.members);
   if (descriptor >= 0) close(descriptor);
@@ -100,14 +99,15 @@ void require_memory(Transport& transport, const HostRanks& host, const Footprint
   const std::int64_t total = sum.dense + sum.experts + sum.cache + sum.buffers;
   together(transport, [&] {
     if (sum.available <= 0 || total <= sum.available) return;
-    fail_input({"memory of a machine with " + std::to_string(host.members) +
-                    (host.members == 1 ? " rank" : " ranks"),
-                gigabytes(sum.available),
-                gigabytes(total) + " (experts " + gigabytes(sum.experts) + ", other weights " +
-                    gigabytes(sum.dense) + ", caches " + gigabytes(sum.cache) + ", buffers " +
-                    gigabytes(sum.buffers) + ")",
-                "spread the model over more machines, use a plan with fewer copies, or free memory; "
-                "--memory-gb sets another limit"});
+    fail_input(
+        {"memory of a machine with " + std::to_string(host.members) +
+             (host.members == 1 ? " rank" : " ranks"),
+         gigabytes(sum.available),
+         gigabytes(total) + " (experts " + gigabytes(sum.experts) + ", other weights " +
+             gigabytes(sum.dense) + ", caches " + gigabytes(sum.cache) + ", buffers " +
+             gigabytes(sum.buffers) + ")",
+         "spread the model over more machines, use a plan with fewer copies, or free memory; "
+         "--memory-gb sets another limit"});
   });
 }
 

@@ -11,9 +11,9 @@ namespace gracemoe {
 
 // Ranks of this rank's machine; the first of them is their leader.
 struct HostRanks {
-  int member = 0;   // this rank among them
+  int member = 0;  // this rank among them
   int members = 1;
-  int leader = 0;   // rank
+  int leader = 0;  // rank
 };
 // Collective.
 HostRanks host_ranks(Transport& transport);

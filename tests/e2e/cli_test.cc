@@ -90,7 +90,8 @@ TEST(Cli, MadeCheckpointsRunAndAreInspected) {
   const ProcessResult inspect = run_process(program(
       {"inspect", "--model", made, "--sequences", "2", "--positions", "100", "--memory-gb", "1"}));
   EXPECT_EQ(inspect.exit_code, 0) << inspect.err;
-  EXPECT_THAT(inspect.out, HasSubstr("KV cache 240 bytes a token (40 elements x 3 layers x 2 bytes)"));
+  EXPECT_THAT(inspect.out,
+              HasSubstr("KV cache 240 bytes a token (40 elements x 3 layers x 2 bytes)"));
   EXPECT_THAT(inspect.out, HasSubstr("shared experts of width 64"));
   EXPECT_THAT(inspect.out, HasSubstr("48.0 kB"));  // 2 x 100 x 240
   EXPECT_THAT(inspect.out, HasSubstr("yes"));

@@ -1,6 +1,6 @@
-// config.json of a model; and, as the input's own bytes, generation_config.json.
+// config.json of a model.
 #include "fuzz/fuzz_target.h"
-#include "model/model_config.h"
+#include "model/config_parts.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace gracemoe;

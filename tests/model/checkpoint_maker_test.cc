@@ -5,8 +5,8 @@
 
 #include "base/files.h"
 #include "model/checkpoint.h"
-#include "model/released_models.h"
 #include "model/model_config.h"
+#include "model/released_models.h"
 #include "support/error_of.h"
 #include "support/temp_dir.h"
 
@@ -86,13 +86,13 @@ TEST(CheckpointMaker, Refusals) {
   };
   EXPECT_THAT(refused(), HasSubstr("either --preset or --config"));
   recipe.preset = "gpt-9";
-  EXPECT_THAT(refused(), HasSubstr("preset: got 'gpt-9', wanted one of olmoe-1b-7b, qwen3-30b-a3b"));
+  EXPECT_THAT(refused(),
+              HasSubstr("preset: got 'gpt-9', wanted one of olmoe-1b-7b, qwen3-30b-a3b"));
   recipe.preset.clear();
   recipe.config = data("olmoe_tiny") / "config.json";
   write_file(folder / "there", "x");
-  EXPECT_THAT(
-      error_of([&] { make_checkpoint(recipe, folder.path(), {}); }, ErrorCategory::kOutput),
-      HasSubstr("a folder that is not empty"));
+  EXPECT_THAT(error_of([&] { make_checkpoint(recipe, folder.path(), {}); }, ErrorCategory::kOutput),
+              HasSubstr("a folder that is not empty"));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 
 #include "support/error_of.h"
 
@@ -39,7 +40,8 @@ TEST(Weights, HalvesAreWidenedExactly) {
 
 TEST(Weights, Bf16StaysWhereItLies) {
   const std::vector<bf16> values{to_bf16(1), to_bf16(-0.1F)};
-  const Bf16Weights weights = bf16_weights(view(DType::kBF16, values), WeightRounding::kRefuse, "w");
+  const Bf16Weights weights =
+      bf16_weights(view(DType::kBF16, values), WeightRounding::kRefuse, "w");
   EXPECT_EQ(weights.data.data(), values.data());
   EXPECT_EQ(weights.converted, nullptr);
 }
@@ -73,10 +75,9 @@ TEST(Weights, OthersAreRefusedOrRoundedAsAsked) {
                     HasSubstr("--round-weights")));
   EXPECT_EQ(convert(WeightRounding::kNearest).data[1], to_bf16(0.1F));
   const std::vector<std::uint16_t> halves{0x3c01};  // 1 + 2^-10
-  EXPECT_THAT(error_of([&] {
-                bf16_weights(view(DType::kF16, halves), WeightRounding::kRefuse, "w");
-              }),
-              HasSubstr("got F16 with 1 of 1 values"));
+  EXPECT_THAT(
+      error_of([&] { bf16_weights(view(DType::kF16, halves), WeightRounding::kRefuse, "w"); }),
+      HasSubstr("got F16 with 1 of 1 values"));
 }
 
 }  // namespace

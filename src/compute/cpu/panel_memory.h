@@ -1,4 +1,5 @@
-// Where packed weights lie: in memory of their own, or in the host's, which its ranks fill together.
+// Where packed weights lie: in memory of their own, or in the host's, which its ranks fill
+// together.
 #pragma once
 #include <cstddef>
 #include <memory>
