@@ -45,8 +45,7 @@ TransformerParts ModelLoader::decoder(const AttentionLoader& attention) {
                       config_.hidden);
   const Bf16Weights embedding = read(kEmbedding, {config_.vocab, config_.hidden});
   parts.embedding = {embedding.data, config_.vocab, config_.hidden, embedding.converted};
-  if (!config_.tied_embeddings)
-    *done_ += static_cast<std::int64_t>(embedding.data.size_bytes());
+  if (!config_.tied_embeddings) *done_ += static_cast<std::int64_t>(embedding.data.size_bytes());
   tell_progress();
   return parts;
 }
