@@ -44,7 +44,7 @@ void judge_same(const Examination& e, const SameCheck& check, std::vector<Findin
 std::string environment_of(const RankFacts& f) {
   std::string text;
   for (const auto& [name, value] : f.environment)
-    text += (text.empty() ? "" : " ") + name + "=" + value;
+    text.append(text.empty() ? "" : " ").append(name).append("=").append(value);
   return text;
 }
 

@@ -26,13 +26,15 @@ std::string kernels_of(const FactsRequest& request) {
   }
 }
 
+// Near enough to say whether they fit: attention is taken as four square products.
 std::int64_t weights_on(const Plan& plan, const ModelConfig& c, int device) {
   std::int64_t experts = 0;
   for (int layer = 0; layer < static_cast<int>(plan.layers.size()); ++layer)
     experts += static_cast<std::int64_t>(plan.experts_on(layer, device).size());
   const std::int64_t head = std::int64_t{2} * c.vocab * c.hidden;  // embedding and head
   const std::int64_t attention = std::int64_t{4} * c.layers * c.hidden * c.hidden;
-  return 2 * (experts * 3 * c.expert_width * c.hidden + head + attention);
+  const std::int64_t shared = std::int64_t{3} * c.layers * c.shared_width * c.hidden;
+  return 2 * (experts * 3 * c.expert_width * c.hidden + head + attention + shared);
 }
 
 // Model and plan as a run would load them, without the weights.

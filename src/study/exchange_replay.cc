@@ -178,7 +178,8 @@ class Replay {
 
 std::int64_t replay_steps(const ReplayTokens& mine, int tokens_per_step, Transport& transport) {
   const auto most = static_cast<std::size_t>(tokens_per_step);
-  std::array<double, 1> steps{static_cast<double>((mine.tokens() + most - 1) / most)};
+  const std::size_t own = (mine.tokens() + most - 1) / most;
+  std::array<double, 1> steps{static_cast<double>(own)};
   transport.max(steps);
   return static_cast<std::int64_t>(steps[0]);
 }

@@ -41,7 +41,7 @@ std::vector<LadderSpec> all_ladder_rows() {
 }
 
 std::vector<LadderSpec> choose_ladder_rows(const std::string& names) {
-  const std::vector<LadderSpec> all = all_ladder_rows();
+  std::vector<LadderSpec> all = all_ladder_rows();
   if (names.empty() || names == "all") return all;
   std::vector<LadderSpec> chosen;
   std::istringstream list(names);

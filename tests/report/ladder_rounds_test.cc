@@ -55,7 +55,7 @@ TEST(LadderRounds, TextHasBothTables) {
   LadderRounds ladder = three_rounds();
   ladder.link_bits_per_s = 10e6;
   const std::string text = rounds_text(ladder, Colour::kNever);
-  EXPECT_THAT(text, HasSubstr("grace           3.00  2.00..4.00"));
+  EXPECT_THAT(text, HasSubstr("grace          3.00   2.00..4.00"));
   EXPECT_THAT(text, HasSubstr("4.00x"));
   EXPECT_THAT(text, HasSubstr("-50.0%"));
   EXPECT_THAT(text, HasSubstr("3 round(s)"));
