@@ -26,8 +26,10 @@ void add_deployment_arguments(CLI::App& command, DeploymentArguments& a) {
                   "primary | wrr | tar: which copy of an expert serves a token")
       ->capture_default_str();
   command
-      .add_option("--reduction", a.reduction,
-                  "fp32 | exact: partial sums, or every output row sent home")
+      .add_option(
+          "--reduction", a.reduction,
+          "fp32 | exact | bf16: partial sums; every output row sent home; partial sums rounded to "
+          "bf16 (fewest bytes, not lossless)")
       ->capture_default_str();
   command
       .add_option("--backend", a.backend, "cpu | reference: bf16 kernels, or plain float32 loops")

@@ -14,9 +14,10 @@ constexpr std::array<std::pair<ExchangeKind, const char*>, 3> kKinds{{
     {ExchangeKind::kFlatPerDevice, "flat-device"},
     {ExchangeKind::kHierarchical, "hierarchical"},
 }};
-constexpr std::array<std::pair<Reduction, const char*>, 2> kReductions{{
+constexpr std::array<std::pair<Reduction, const char*>, 3> kReductions{{
     {Reduction::kExact, "exact"},
     {Reduction::kFp32, "fp32"},
+    {Reduction::kBf16, "bf16"},
 }};
 constexpr int kMaxDevicesANode = 256;  // entries name a device inside its node in one byte
 

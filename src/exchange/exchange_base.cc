@@ -14,6 +14,7 @@ ExchangeBase::ExchangeBase(const ExchangeOptions& options, const Topology& topol
   work_.element = options.element;
   replies_.hidden = options.hidden;
   replies_.element = options.element;
+  replies_.partial_element = courier_.rule().partial_element;
   replies_.self = transport.rank();
   replies_.messages.resize(static_cast<std::size_t>(transport.size()));
   replies_.from.resize(static_cast<std::size_t>(transport.size()));

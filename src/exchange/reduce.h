@@ -13,6 +13,7 @@ namespace gracemoe {
 // The results at hand.
 struct Replies {
   Element element = Element::kBf16;
+  Element partial_element = Element::kFloat32;  // of partial sums, as the ReplyRule says
   int hidden = 0;
   int self = 0;
   std::vector<Bytes> messages;         // [ranks] as they came in

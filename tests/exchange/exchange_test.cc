@@ -12,7 +12,7 @@ namespace {
 
 constexpr ExchangeKind kKinds[] = {ExchangeKind::kFlatPerExpert, ExchangeKind::kFlatPerDevice,
                                    ExchangeKind::kHierarchical};
-constexpr Reduction kReductions[] = {Reduction::kExact, Reduction::kFp32};
+constexpr Reduction kReductions[] = {Reduction::kExact, Reduction::kFp32, Reduction::kBf16};
 
 ExchangeCase make_case(const std::string& topology, ExchangeKind kind, Reduction reduction,
                        Element element) {
@@ -154,7 +154,7 @@ TEST(Exchange, NamesAreReadAsTheyAreWritten) {
   EXPECT_EQ(error_of([] { parse_exchange_kind("ring"); }, ErrorCategory::kUsage),
             "exchange: got 'ring', wanted one of flat-expert, flat-device, hierarchical");
   EXPECT_EQ(error_of([] { parse_reduction("fp64"); }, ErrorCategory::kUsage),
-            "reduction: got 'fp64', wanted one of exact, fp32");
+            "reduction: got 'fp64', wanted one of exact, fp32, bf16");
 }
 
 TEST(Exchange, BrokenContractsAreErrors) {

@@ -80,7 +80,7 @@ void check_collectives(Transport& transport) {
 void check_exchanges(const Topology& topology, Transport& transport) {
   for (const auto kind :
        {ExchangeKind::kFlatPerExpert, ExchangeKind::kFlatPerDevice, ExchangeKind::kHierarchical}) {
-    for (const Reduction reduction : {Reduction::kExact, Reduction::kFp32}) {
+    for (const Reduction reduction : {Reduction::kExact, Reduction::kFp32, Reduction::kBf16}) {
       for (const Pattern its_pattern : kAllPatterns) {
         ExchangeCase c;
         c.topology = topology;
