@@ -32,6 +32,16 @@ void add_deployment_arguments(CLI::App& command, DeploymentArguments& a) {
           "bf16 (fewest bytes, not lossless)")
       ->capture_default_str();
   command
+      .add_option("--overlap", a.overlap,
+                  "none | stage | batch: what is computed while rows are on the wire: nothing; "
+                  "experts whose rows are here; that and half of the step's other rows")
+      ->capture_default_str();
+  command
+      .add_option("--intra", a.intra,
+                  "mpi | shared: rows reach devices of the same node in messages, or through "
+                  "shared memory")
+      ->capture_default_str();
+  command
       .add_option("--backend", a.backend, "cpu | reference: bf16 kernels, or plain float32 loops")
       ->check(CLI::IsMember({"cpu", "reference"}))
       ->capture_default_str();
@@ -73,6 +83,8 @@ DeploymentOptions deployment_options(const DeploymentArguments& a, bool record_r
   options.plan = a.plan;
   options.exchange = parse_exchange_kind(a.exchange);
   options.reduction = parse_reduction(a.reduction);
+  options.overlap = parse_overlap(a.overlap);
+  options.intra = parse_intra(a.intra);
   options.routing = parse_routing_policy(a.routing);
   options.reference_backend = a.backend == "reference";
   options.cpu.isa = a.isa;
@@ -104,14 +116,14 @@ std::unique_ptr<Deployment> deploy(const DeploymentArguments& a, bool record_rou
   });
   auto deployment = std::make_unique<Deployment>(options, context.topology(), context.transport());
   if (context.root() && !a.quiet)
-    fmt::print(stderr,
-               "model {} ({}), plan {}, topology {}, exchange {}, routing {}, reduction {}, "
-               "backend {}, {} thread{} a rank\n",
-               deployment->model_name(), deployment->config().architecture_name,
-               deployment->plan().preset, context.topology().to_string(),
-               to_string(options.exchange), to_string(options.routing),
-               to_string(options.reduction), deployment->backend().name(), options.cpu.threads,
-               options.cpu.threads == 1 ? "" : "s");
+    fmt::print(
+        stderr,
+        "model {} ({}), plan {}, topology {}, exchange {}, routing {}, reduction {}, "
+        "overlap {}, intra {}, backend {}, {} thread{} a rank\n",
+        deployment->model_name(), deployment->config().architecture_name, deployment->plan().preset,
+        context.topology().to_string(), to_string(options.exchange), to_string(options.routing),
+        to_string(options.reduction), to_string(options.overlap), to_string(options.intra),
+        deployment->backend().name(), options.cpu.threads, options.cpu.threads == 1 ? "" : "s");
   return deployment;
 }
 

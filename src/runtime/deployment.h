@@ -19,6 +19,8 @@ struct DeploymentOptions {
   std::filesystem::path plan;   // empty: contiguous
   ExchangeKind exchange = ExchangeKind::kHierarchical;
   Reduction reduction = Reduction::kFp32;
+  Overlap overlap = Overlap::kNone;
+  Intra intra = Intra::kMpi;
   RoutingPolicy routing = RoutingPolicy::kTopologyAware;
   bool reference_backend = false;  // plain float32 loops instead of the kernels
   CpuOptions cpu;
