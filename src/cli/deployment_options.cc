@@ -34,7 +34,8 @@ void add_deployment_arguments(CLI::App& command, DeploymentArguments& a) {
   command
       .add_option("--overlap", a.overlap,
                   "none | stage | batch: what is computed while rows are on the wire: nothing; "
-                  "experts whose rows are here; that and half of the step's other rows")
+                  "experts whose rows are here; that and the other half of the step's rows "
+                  "(auto: batch over several nodes, none on one)")
       ->capture_default_str();
   command
       .add_option("--intra", a.intra,
@@ -77,13 +78,16 @@ int default_threads(int ranks_on_host) {
 namespace {
 
 DeploymentOptions deployment_options(const DeploymentArguments& a, bool record_routing,
-                                     int ranks_on_host) {
+                                     const Topology& topology, int ranks_on_host) {
   DeploymentOptions options;
   options.model = a.model;
   options.plan = a.plan;
   options.exchange = parse_exchange_kind(a.exchange);
   options.reduction = parse_reduction(a.reduction);
-  options.overlap = parse_overlap(a.overlap);
+  if (a.overlap == "auto")
+    options.overlap = topology.nodes() > 1 ? Overlap::kBatch : Overlap::kNone;
+  else
+    options.overlap = parse_overlap(a.overlap);
   options.intra = parse_intra(a.intra);
   options.routing = parse_routing_policy(a.routing);
   options.reference_backend = a.backend == "reference";
@@ -109,7 +113,7 @@ std::unique_ptr<Deployment> deploy(const DeploymentArguments& a, bool record_rou
   const int ranks_on_host = context.ranks_on_host();
   DeploymentOptions options;
   together(context.transport(), [&] {
-    options = deployment_options(a, record_routing, ranks_on_host);
+    options = deployment_options(a, record_routing, context.topology(), ranks_on_host);
     for (const std::string& output : outputs)
       if (context.root() && !output.empty()) require_writable(output);
     refuse_twice(outputs);

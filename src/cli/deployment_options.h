@@ -12,7 +12,7 @@ namespace gracemoe {
 
 struct DeploymentArguments {
   std::string model, plan, topology, exchange = "hierarchical", reduction = "fp32", routing = "tar",
-                                     overlap = "none", intra = "mpi", backend = "cpu", isa,
+                                     overlap = "auto", intra = "mpi", backend = "cpu", isa,
                                      dense = "packed";
   int threads = 0;
   int max_rows = 512, max_sequences = 256;
