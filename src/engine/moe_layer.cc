@@ -54,6 +54,7 @@ class MoeLayer final : public FeedForwardBlock {
   // Parts of other lanes fill the time in which nothing of this one is here.
   void compute(int lane) override {
     const Timed timed(*this);
+    compute_shared(lane_at(lane));
     for (WorkPart part;;) {
       switch (context_.exchange->next(lane, part)) {
         case Ready::kPart:
@@ -70,8 +71,10 @@ class MoeLayer final : public FeedForwardBlock {
 
   void finish(int lane, std::span<float> out) override {
     const Timed timed(*this);
+    Lane& its = lane_at(lane);
     context_.exchange->finish(lane, out);
-    lane_at(lane).open = false;
+    for (std::size_t i = 0; i < its.shared.size(); ++i) out[i] += its.shared[i];
+    its.open = false;
   }
 
  private:
@@ -82,6 +85,7 @@ class MoeLayer final : public FeedForwardBlock {
     RouterChoice choice;
     std::vector<std::int32_t> device;  // [rows, top_k] that serves each choice
     std::vector<std::byte> rows;       // [rows, hidden]
+    std::vector<float> shared;         // [rows, hidden] the shared experts' outputs, or empty
   };
 
   // Adds what passes in its scope to the layer's wall time.
@@ -143,6 +147,14 @@ class MoeLayer final : public FeedForwardBlock {
       lane.grid[row] =
           rms > 0 ? std::ldexp(1.0F, std::max(std::ilogb(rms) - kGridBits, kLowestGrid)) : 0;
     }
+  }
+
+  // Needs only this device's own tokens: other devices' rows are under way meanwhile.
+  void compute_shared(Lane& lane) {
+    if (weights_.shared == nullptr) return;
+    lane.shared.resize(lane.rows.size() / backend_.row_element_size());
+    weights_.shared->forward(backend_, lane.rows, lane.shared);
+    context_.exchange->progress();
   }
 
   // A part of this device's share of all devices' tokens.
