@@ -14,17 +14,21 @@
 namespace gracemoe {
 
 void add_deployment_arguments(CLI::App& command, DeploymentArguments& a) {
-  command.add_option("--model", a.model, "Hugging Face model folder")->required();
+  add_engine_arguments(command, a);
   command.add_option("--plan", a.plan, "plan file (default: contiguous placement)");
-  command.add_option(
-      "--topology", a.topology,
-      "nodes x devices such as 2x2 (default: found from MPI's shared-memory domains)");
   command.add_option("--exchange", a.exchange, "flat-expert | flat-device | hierarchical")
       ->capture_default_str();
   command
       .add_option("--routing", a.routing,
                   "primary | wrr | tar: which copy of an expert serves a token")
       ->capture_default_str();
+}
+
+void add_engine_arguments(CLI::App& command, DeploymentArguments& a) {
+  command.add_option("--model", a.model, "Hugging Face model folder")->required();
+  command.add_option(
+      "--topology", a.topology,
+      "nodes x devices such as 2x2 (default: found from MPI's shared-memory domains)");
   command
       .add_option(
           "--reduction", a.reduction,
@@ -75,8 +79,6 @@ int default_threads(int ranks_on_host) {
   return usable < machine ? usable : std::max(1, machine / ranks_on_host);
 }
 
-namespace {
-
 DeploymentOptions deployment_options(const DeploymentArguments& a, bool record_routing,
                                      const Topology& topology, int ranks_on_host) {
   DeploymentOptions options;
@@ -97,8 +99,6 @@ DeploymentOptions deployment_options(const DeploymentArguments& a, bool record_r
   options.record_routing = record_routing;
   return options;
 }
-
-}  // namespace
 
 void refuse_twice(const std::vector<std::string>& outputs) {
   for (const std::string& output : outputs) {

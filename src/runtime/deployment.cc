@@ -27,8 +27,12 @@ void Deployment::load() {
   const int moe_layers = static_cast<int>(config_.moe_layers.size());
   const PlanTarget target{model_name(),  fingerprint_, config_.experts,
                           config_.top_k, moe_layers,   topology_};
-  plan_ = options_.plan.empty() ? contiguous_plan(target) : read_plan(options_.plan);
-  if (!options_.plan.empty()) check_plan_fits(plan_, target, options_.plan.string());
+  if (options_.made_plan != nullptr)
+    plan_ = *options_.made_plan;
+  else
+    plan_ = options_.plan.empty() ? contiguous_plan(target) : read_plan(options_.plan);
+  if (options_.made_plan != nullptr || !options_.plan.empty())
+    check_plan_fits(plan_, target, options_.plan.empty() ? "plan" : options_.plan.string());
 
   backend_ = options_.reference_backend ? make_reference_backend() : make_cpu_backend(options_.cpu);
   selector_ = make_selector(options_.routing, plan_);

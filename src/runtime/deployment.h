@@ -15,8 +15,9 @@
 namespace gracemoe {
 
 struct DeploymentOptions {
-  std::filesystem::path model;  // Hugging Face folder
-  std::filesystem::path plan;   // empty: contiguous
+  std::filesystem::path model;            // Hugging Face folder
+  std::filesystem::path plan;             // empty: contiguous
+  std::shared_ptr<const Plan> made_plan;  // instead of a file; null: none
   ExchangeKind exchange = ExchangeKind::kHierarchical;
   Reduction reduction = Reduction::kFp32;
   Overlap overlap = Overlap::kNone;
