@@ -12,7 +12,8 @@ namespace gracemoe {
 
 struct DeploymentArguments {
   std::string model, plan, topology, exchange = "hierarchical", reduction = "fp32", routing = "tar",
-                                     backend = "cpu", isa, dense = "packed";
+                                     overlap = "auto", intra = "mpi", backend = "cpu", isa,
+                                     dense = "packed";
   int threads = 0;
   int max_rows = 512, max_sequences = 256;
   double timeout = 600;

@@ -121,6 +121,8 @@ std::vector<std::pair<std::string, std::string>> settings_of(const Deployment& d
           {"plan", d.plan().preset},
           {"exchange", to_string(d.options().exchange)},
           {"reduction", to_string(d.options().reduction)},
+          {"overlap", to_string(d.options().overlap)},
+          {"intra", to_string(d.options().intra)},
           {"routing", to_string(d.options().routing)},
           {"topology", d.topology().to_string()},
           {"ranks", std::to_string(d.transport().size())},
