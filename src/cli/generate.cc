@@ -54,23 +54,13 @@ void write_completions(const GenerateArguments& a, const std::vector<Request>& r
   if (!a.out.empty()) write_file(a.out, lines);
 }
 
-Workload workload_of(const std::vector<Request>& requests,
-                     const std::vector<Completion>& completions) {
-  Workload w;
-  w.prompts = static_cast<std::int64_t>(requests.size());
-  for (const Request& r : requests) w.prompt_tokens += static_cast<std::int64_t>(r.prompt.size());
-  for (const Completion& c : completions)
-    w.generated_tokens += static_cast<std::int64_t>(c.tokens.size());
-  return w;
-}
-
 void write_results(const GenerateArguments& a, Deployment& deployment, const RunTimes& times,
                    const std::vector<Request>& requests, const std::vector<Completion>& mine,
                    CliContext& context) {
   Transport& transport = context.transport();
   const std::vector<Completion> completions = collect_completions(transport, mine);
   RunStatistics stats =
-      collect_statistics(deployment, times, workload_of(requests, completions), context.host());
+      collect_statistics(deployment, times, count_workload(requests, completions), context.host());
   stats.name = a.name;
   RoutingTrace trace;
   if (!a.trace.empty()) trace = collect_trace(deployment, "mixed");
