@@ -19,8 +19,8 @@
 #include <vector>
 
 #include "base/bf16.h"
+#include "compute/host_memory.h"
 #include "compute/rope.h"
-#include "compute/shared_memory.h"
 
 namespace gracemoe {
 
@@ -146,7 +146,7 @@ struct CpuOptions {
   std::string dense = "packed";
   // Where linear(), linear_float32() and mlp() put their packed weights; null: memory of their own.
   // All members make the same ones in the same order, and meet before any is used.
-  std::shared_ptr<SharedMemory> shared = nullptr;
+  std::shared_ptr<HostMemory> shared = nullptr;
 };
 // Errors (kUsage): threads below 1, an unknown instruction set, one that this machine lacks, or
 // none at all.

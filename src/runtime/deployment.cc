@@ -17,7 +17,7 @@ Deployment::Deployment(const DeploymentOptions& options, const Topology& topolog
   together(transport_, [this] { read(); });
   const HostRanks host = host_ranks(transport_);
   const bool packs = !options_.reference_backend;
-  std::shared_ptr<SharedMemory> shared = packs ? share_memory(transport_, host) : nullptr;
+  std::shared_ptr<HostMemory> shared = packs ? share_memory(transport_, host) : nullptr;
   FootprintOptions size;
   size.rows = options_.rows;
   const auto available = options_.memory_bytes > 0
@@ -50,7 +50,7 @@ void Deployment::read() {
     check_plan_fits(plan_, target, options_.plan.empty() ? "plan" : options_.plan.string());
 }
 
-void Deployment::load(std::shared_ptr<SharedMemory> shared) {
+void Deployment::load(std::shared_ptr<HostMemory> shared) {
   const int moe_layers = static_cast<int>(config_.moe_layers.size());
   CpuOptions cpu = options_.cpu;
   cpu.shared = std::move(shared);

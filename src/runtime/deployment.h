@@ -58,7 +58,7 @@ class Deployment {
 
  private:
   void read();
-  void load(std::shared_ptr<SharedMemory> shared);
+  void load(std::shared_ptr<HostMemory> shared);
   void agree() const;
 
   DeploymentOptions options_;

@@ -59,7 +59,7 @@ HostRanks host_ranks(Transport& transport) {
   return host;
 }
 
-std::shared_ptr<SharedMemory> share_memory(Transport& transport, const HostRanks& host) {
+std::shared_ptr<HostMemory> share_memory(Transport& transport, const HostRanks& host) {
   struct Card {
     std::int64_t process, descriptor;
   };
@@ -78,7 +78,7 @@ std::shared_ptr<SharedMemory> share_memory(Transport& transport, const HostRanks
   bool failed = descriptor < 0;
   for (const Outcome& other : all_gather(transport, Outcome{host.leader, descriptor < 0 ? 1 : 0}))
     failed = failed || (other.leader == host.leader && other.failed != 0);
-  if (!failed) return std::make_shared<SharedMemory>(descriptor, host.member, host.members);
+  if (!failed) return std::make_shared<HostMemory>(descriptor, host.member, host.members);
   if (descriptor >= 0) close(descriptor);
   return nullptr;
 }

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "compute/shared_memory.h"
+#include "compute/host_memory.h"
 #include "exchange/transport.h"
 #include "runtime/footprint.h"
 
@@ -20,7 +20,7 @@ HostRanks host_ranks(Transport& transport);
 
 // Memory that the ranks of a machine fill together; null where there is one, or where they cannot
 // reach each other's (containers of their own). Collective.
-std::shared_ptr<SharedMemory> share_memory(Transport& transport, const HostRanks& host);
+std::shared_ptr<HostMemory> share_memory(Transport& transport, const HostRanks& host);
 
 // Error (AgreedError, kInput) naming each sum, if the ranks of a machine together need more than
 // `available` bytes (0: unknown, nothing is refused; their least counts). `dense_once`: what all

@@ -13,7 +13,7 @@ namespace {
 
 class CpuBackend final : public Backend {
  public:
-  CpuBackend(Isa isa, int threads, bool onednn, std::shared_ptr<SharedMemory> shared)
+  CpuBackend(Isa isa, int threads, bool onednn, std::shared_ptr<HostMemory> shared)
       : isa_(isa),
         threads_(threads),
         onednn_(onednn),
@@ -109,7 +109,7 @@ class CpuBackend final : public Backend {
   int threads_;
   bool onednn_;
   Kernels kernels_;
-  std::shared_ptr<SharedMemory> shared_;
+  std::shared_ptr<HostMemory> shared_;
   RopeTable rope_;
 };
 

@@ -39,7 +39,7 @@ std::vector<Block> cut_blocks(const GroupedRows& work, std::size_t tile_rows) {
 class PackedExperts final : public ExpertGroup {
  public:
   PackedExperts(std::vector<ExpertWeights> experts, const Kernels& kernels, int threads,
-                const std::shared_ptr<SharedMemory>& shared)
+                const std::shared_ptr<HostMemory>& shared)
       : kernels_(kernels), threads_(threads), experts_(experts.size()) {
     if (experts.empty()) return;
     hidden_ = static_cast<std::size_t>(experts[0].down.out);
@@ -196,7 +196,7 @@ class PackedExperts final : public ExpertGroup {
 
 std::unique_ptr<ExpertGroup> make_packed_experts(std::vector<ExpertWeights> experts,
                                                  const Kernels& kernels, int threads,
-                                                 const std::shared_ptr<SharedMemory>& shared) {
+                                                 const std::shared_ptr<HostMemory>& shared) {
   check_experts(experts);
   return std::make_unique<PackedExperts>(std::move(experts), kernels, threads, shared);
 }

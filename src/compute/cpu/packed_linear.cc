@@ -29,7 +29,7 @@ namespace {
 class PackedLinear final : public Linear {
  public:
   PackedLinear(WeightView weight, const ProductKernels& kernels, int threads,
-               const std::shared_ptr<SharedMemory>& shared)
+               const std::shared_ptr<HostMemory>& shared)
       : kernels_(kernels),
         threads_(threads),
         shape_{static_cast<std::size_t>(weight.out), static_cast<std::size_t>(weight.in)},
@@ -110,8 +110,7 @@ class PackedLinear final : public Linear {
 }  // namespace
 
 std::unique_ptr<Linear> make_packed_linear(WeightView weight, const ProductKernels& kernels,
-                                           int threads,
-                                           const std::shared_ptr<SharedMemory>& shared) {
+                                           int threads, const std::shared_ptr<HostMemory>& shared) {
   check_weight(weight);
   return std::make_unique<PackedLinear>(std::move(weight), kernels, threads, shared);
 }

@@ -5,14 +5,14 @@
 #include <memory>
 
 #include "compute/cpu/buffer.h"
-#include "compute/shared_memory.h"
+#include "compute/host_memory.h"
 
 namespace gracemoe {
 
 class PanelMemory {
  public:
   PanelMemory() = default;
-  PanelMemory(std::size_t size, const std::shared_ptr<SharedMemory>& shared) {
+  PanelMemory(std::size_t size, const std::shared_ptr<HostMemory>& shared) {
     constexpr std::size_t kWorthSharing = 64 << 10;
     if (shared != nullptr && size >= kWorthSharing) {
       shared_ = shared;
@@ -27,8 +27,8 @@ class PanelMemory {
 
  private:
   Buffer own_;
-  std::shared_ptr<SharedMemory> shared_;
-  SharedMemory::Piece piece_;
+  std::shared_ptr<HostMemory> shared_;
+  HostMemory::Piece piece_;
 };
 
 }  // namespace gracemoe

@@ -13,8 +13,7 @@ namespace gracemoe {
 
 // A product by our own kernels; `kernels` is Kernels::rounded or Kernels::exact.
 std::unique_ptr<Linear> make_packed_linear(WeightView weight, const ProductKernels& kernels,
-                                           int threads,
-                                           const std::shared_ptr<SharedMemory>& shared);
+                                           int threads, const std::shared_ptr<HostMemory>& shared);
 
 // The same by oneDNN, x rounded to bf16 by `kernels`. Needs a processor on which oneDNN has bf16
 // products.
@@ -23,7 +22,7 @@ std::unique_ptr<Linear> make_onednn_linear(WeightView weight, const Kernels& ker
 // Packs expert by expert, and drops each one's weights when it is packed.
 std::unique_ptr<ExpertGroup> make_packed_experts(std::vector<ExpertWeights> experts,
                                                  const Kernels& kernels, int threads,
-                                                 const std::shared_ptr<SharedMemory>& shared);
+                                                 const std::shared_ptr<HostMemory>& shared);
 
 void packed_attention(const Kernels& kernels, int threads, const AttentionShape& shape,
                       std::span<const float> q, std::span<const AttentionSpan> spans,

@@ -1,4 +1,4 @@
-#include "compute/shared_memory.h"
+#include "compute/host_memory.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -8,12 +8,12 @@
 
 namespace gracemoe {
 
-SharedMemory::~SharedMemory() {
+HostMemory::~HostMemory() {
   for (const auto& [data, size] : mapped_) munmap(data, size);
   close(descriptor_);
 }
 
-SharedMemory::Piece SharedMemory::take(std::size_t size) {
+HostMemory::Piece HostMemory::take(std::size_t size) {
   const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   size = (size + page - 1) / page * page;
   const auto offset = static_cast<off_t>(next_);

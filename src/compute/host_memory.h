@@ -7,14 +7,14 @@
 
 namespace gracemoe {
 
-class SharedMemory {
+class HostMemory {
  public:
   // Takes a descriptor of a file in memory (memfd) that all members have open.
-  SharedMemory(int descriptor, int member, int members)
+  HostMemory(int descriptor, int member, int members)
       : descriptor_(descriptor), member_(member), members_(members) {}
-  ~SharedMemory();
-  SharedMemory(const SharedMemory&) = delete;
-  SharedMemory& operator=(const SharedMemory&) = delete;
+  ~HostMemory();
+  HostMemory(const HostMemory&) = delete;
+  HostMemory& operator=(const HostMemory&) = delete;
 
   // `mine`: this member must fill it; the others may read it once the members have met after that.
   // A whole number of pages; lives as long as this object.
