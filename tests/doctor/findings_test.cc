@@ -85,7 +85,7 @@ TEST(Doctor, RanksOnOneCoreAreAProblemAndIdleCoresAWarning) {
   EXPECT_THAT(told(e, Severity::kWarning), HasSubstr("may use cores 1-2 of 4"));
 }
 
-TEST(Doctor, HostMemoryThatIsMissingOrSmall) {
+TEST(Doctor, SharedMemoryThatIsMissingOrSmall) {
   Examination e = healthy();
   e.ranks[3].shm_error = "Permission denied";
   e.ranks[2].shm_free = 64 << 20;
