@@ -23,7 +23,7 @@ def main() -> None:
     probes = [probe(path) for path in sys.argv[2:]]
     rate, exchange, rest = probes[-1]
     if len(probes) > 1 and abs(exchange / (exchange + rest) - share) <= NEAR:
-        print(f"{rate / 1000:.0f}kbit found")
+        print(f"{rate / 1e6:.3f}mbit found")
         return
     fast_rate, unfelt, _ = probes[0]
     wanted = share / (1 - share) * rest
@@ -34,7 +34,7 @@ def main() -> None:
     bits = row["busiest_link_mb"] * 8e6
     if len(probes) > 1:  # what the link makes of its bits, within reason: probes scatter
         bits *= min(max((exchange - unfelt) * rate / bits, 1), 1.6)
-    print(f"{max(bits / (wanted - unfelt), rate / 4 if len(probes) > 1 else 0) / 1000:.0f}kbit")
+    print(f"{max(bits / (wanted - unfelt), rate / 4 if len(probes) > 1 else 0) / 1e6:.3f}mbit")
 
 
 if __name__ == "__main__":
