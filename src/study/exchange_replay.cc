@@ -117,12 +117,11 @@ class Replay {
 
   void stand_in(int layer, const ExpertWork& work) {
     outputs_.resize(static_cast<std::size_t>(work.entries()) * hidden_);
-    const auto* rows = reinterpret_cast<const bf16*>(work.row_data);
     for (std::size_t g = 0; g < work.experts.size(); ++g) {
       const float scale = expert_scale(layer, work.experts[g]);
       const auto end = static_cast<std::size_t>(work.offsets[g + 1]);
       for (auto e = static_cast<std::size_t>(work.offsets[g]); e < end; ++e) {
-        const bf16* row = rows + static_cast<std::size_t>(work.row_of[e]) * hidden_;
+        const auto* row = reinterpret_cast<const bf16*>(work.row(work.row_of[e]));
         for (std::size_t i = 0; i < hidden_; ++i)
           outputs_[e * hidden_ + i] = to_bf16(to_float(row[i]) * scale);
       }
