@@ -20,6 +20,7 @@ void add_calibrate(CLI::App& app, Action& action);
 void add_evaluate(CLI::App& app, Action& action);
 void add_report(CLI::App& app, Action& action);
 void add_convert(CLI::App& app, Action& action);
+void add_chat(CLI::App& app, Action& action);
 void add_tokenize(CLI::App& app, Action& action);
 
 }  // namespace gracemoe

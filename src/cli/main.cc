@@ -87,6 +87,7 @@ int main(int argc, char** argv) {
   gracemoe::add_evaluate(app, action);
   gracemoe::add_report(app, action);
   gracemoe::add_convert(app, action);
+  gracemoe::add_chat(app, action);
   gracemoe::add_tokenize(app, action);
   try {
     app.parse(argc, argv);

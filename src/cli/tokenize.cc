@@ -107,9 +107,8 @@ void tokenize_lines(const TokenizeArguments& a, const Tokenizer& tokenizer, Toke
   std::string line;
   for (std::int64_t number = 1; std::getline(input.stream(), line); ++number)
     if (!line.empty())
-      fmt::print("{}\n",
-                 converted_line(a, tokenizer, line,
-                                input.name() + ": line " + std::to_string(number)));
+      fmt::print("{}\n", converted_line(a, tokenizer, line,
+                                        input.name() + ": line " + std::to_string(number)));
 }
 
 void tokenize_one(const TokenizeArguments& a, const Tokenizer& tokenizer, const std::string& text,
@@ -154,8 +153,9 @@ void add_tokenize(CLI::App& app, Action& action) {
   command->add_option("--model", a->model, "Hugging Face model folder");
   command->add_option("--tokenizer", a->tokenizer, "or a tokenizer.json");
   command->add_option("--file", a->file, "read this file as one text (-: standard input)");
-  command->add_flag("--jsonl", a->lines,
-                    "a line in, a line out: {\"text\": ...} to {\"ids\": [...]}, with --decode back");
+  command->add_flag(
+      "--jsonl", a->lines,
+      "a line in, a line out: {\"text\": ...} to {\"ids\": [...]}, with --decode back");
   command->add_flag("--decode", a->decode, "ids to text");
   command->add_flag("--no-special", a->no_special,
                     "add no special tokens such as BOS; with --decode: leave them out");

@@ -9,16 +9,16 @@
 namespace gracemoe {
 namespace {
 
-constexpr std::array kTokens{"bos_token", "eos_token", "unk_token", "pad_token", "sep_token",
-                             "cls_token", "mask_token"};
+constexpr std::array kTokens{"bos_token", "eos_token", "unk_token", "pad_token",
+                             "sep_token", "cls_token", "mask_token"};
 
 // A token is spelt as a string, or as an object with its "content".
 OrderedJson special_tokens(const JsonObject& config) {
   OrderedJson variables = OrderedJson::object();
   for (const char* key : kTokens) {
     if (!config.has(key)) continue;
-    variables[key] = config.raw(key).is_object() ? config.object(key).text("content")
-                                                 : config.text(key);
+    variables[key] =
+        config.raw(key).is_object() ? config.object(key).text("content") : config.text(key);
   }
   return variables;
 }
@@ -68,7 +68,8 @@ ChatTemplate ChatTemplate::of_folder(const std::filesystem::path& folder,
     return {read_file(chosen), chosen.string(), std::move(variables)};
   const std::optional<std::string> text = template_of(config);
   if (!text)
-    fail_input({folder.string(), "no chat template in tokenizer_config.json, no chat_template.jinja",
+    fail_input({folder.string(),
+                "no chat template in tokenizer_config.json, no chat_template.jinja",
                 "a model that was trained to chat",
                 "give one with --template FILE, or use generate for plain text"});
   return {*text, config_file.string() + ": chat_template", std::move(variables)};

@@ -68,11 +68,13 @@ TEST(ChatTemplate, SaysWhatToDoWithoutOne) {
 TEST(ChatTemplate, Refuses) {
   const ModelFolder model;
   model.edit_json("tokenizer_config.json", [](Json& json) { json["chat_template"] = 3; });
-  EXPECT_THAT(error_of([&] { rendered(model); }), HasSubstr("chat_template: got 3, wanted a string"));
+  EXPECT_THAT(error_of([&] { rendered(model); }),
+              HasSubstr("chat_template: got 3, wanted a string"));
   model.edit_json("tokenizer_config.json", [](Json& json) {
     json["chat_template"] = {{{"name", "rag"}, {"template", "T"}}};
   });
-  EXPECT_THAT(error_of([&] { rendered(model); }), HasSubstr("got 'rag', wanted one named 'default'"));
+  EXPECT_THAT(error_of([&] { rendered(model); }),
+              HasSubstr("got 'rag', wanted one named 'default'"));
   model.edit_json("tokenizer_config.json", [](Json& json) { json["chat_template"] = "{{ a b }}"; });
   EXPECT_THAT(error_of([&] { rendered(model); }),
               AllOf(HasSubstr("tokenizer_config.json: chat_template: line 1"), HasSubstr("'b'")));

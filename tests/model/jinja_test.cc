@@ -16,7 +16,8 @@ OrderedJson cases() {
   return OrderedJson::parse(read_file(GRACEMOE_SOURCE_DIR "/tests/data/chat/cases.json"));
 }
 
-std::string render(const std::string& source, const OrderedJson& variables = OrderedJson::object()) {
+std::string render(const std::string& source,
+                   const OrderedJson& variables = OrderedJson::object()) {
   return Template(source, "t").render(variables);
 }
 std::string refusal(const std::string& source,
@@ -114,9 +115,9 @@ TEST(Jinja, LongConversationsAreFine) {
   OrderedJson messages = OrderedJson::array();
   for (int i = 0; i < 1000; ++i)
     messages.push_back({{"role", "user"}, {"content", std::string(1000, 'a')}});
-  const std::string text =
-      render("{% for m in messages %}{{ '<' + m.role + '>' + m.content | trim + '\n' }}{% endfor %}",
-             {{"messages", messages}});
+  const std::string text = render(
+      "{% for m in messages %}{{ '<' + m.role + '>' + m.content | trim + '\n' }}{% endfor %}",
+      {{"messages", messages}});
   EXPECT_EQ(text.size(), 1007U * 1000);
 }
 

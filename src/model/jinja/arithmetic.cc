@@ -110,8 +110,7 @@ Value joined(const Value& a, const Value& b, const Place& at) {
 
 }  // namespace
 
-Value apply_arithmetic(const std::string& symbol, const Value& a, const Value& b,
-                       const Place& at) {
+Value apply_arithmetic(const std::string& symbol, const Value& a, const Value& b, const Place& at) {
   if (symbol == "~") return to_text(a, at) + to_text(b, at);
   if (a.number() && b.number()) return numbers(symbol, a, b, at);
   if (symbol == "+") return joined(a, b, at);

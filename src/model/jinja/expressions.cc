@@ -161,11 +161,11 @@ ExpressionPtr logical_not(int line, ExpressionPtr operand) {
 }
 
 ExpressionPtr logical(int line, bool is_and, ExpressionPtr left, ExpressionPtr right) {
-  return computed(line, [is_and, left = std::move(left), right = std::move(right)](Rendering& r,
-                                                                                  const Place&) {
-    Value first = left->evaluate(r);
-    return truth(first) == is_and ? right->evaluate(r) : first;
-  });
+  return computed(
+      line, [is_and, left = std::move(left), right = std::move(right)](Rendering& r, const Place&) {
+        Value first = left->evaluate(r);
+        return truth(first) == is_and ? right->evaluate(r) : first;
+      });
 }
 
 ExpressionPtr arithmetic(int line, std::string symbol, ExpressionPtr left, ExpressionPtr right) {
@@ -206,19 +206,19 @@ ExpressionPtr conditional(int line, ExpressionPtr condition, ExpressionPtr then,
 }
 
 ExpressionPtr attribute(int line, ExpressionPtr object, std::string name) {
-  return computed(line, [object = std::move(object), name = std::move(name)](Rendering& r,
-                                                                            const Place& at) {
-    return get_attribute(object->evaluate(r), name, at);
-  });
+  return computed(
+      line, [object = std::move(object), name = std::move(name)](Rendering& r, const Place& at) {
+        return get_attribute(object->evaluate(r), name, at);
+      });
 }
 
 ExpressionPtr subscript(int line, ExpressionPtr object, ExpressionPtr index) {
-  return computed(line, [object = std::move(object), index = std::move(index)](Rendering& r,
-                                                                              const Place& at) {
-    const Value value = object->evaluate(r);
-    if (value.text() != nullptr) r.spend(size_of(value), at.line);
-    return get_item(value, index->evaluate(r), at);
-  });
+  return computed(
+      line, [object = std::move(object), index = std::move(index)](Rendering& r, const Place& at) {
+        const Value value = object->evaluate(r);
+        if (value.text() != nullptr) r.spend(size_of(value), at.line);
+        return get_item(value, index->evaluate(r), at);
+      });
 }
 
 ExpressionPtr slice(int line, ExpressionPtr object, ExpressionPtr from, ExpressionPtr to,

@@ -50,9 +50,7 @@ class Lexer {
 
  private:
   Place here() const { return {name_, line_}; }
-  void add(TokenKind kind, std::string text) {
-    tokens_.push_back({kind, std::move(text), line_});
-  }
+  void add(TokenKind kind, std::string text) { tokens_.push_back({kind, std::move(text), line_}); }
   bool starts_with_any(std::string_view chars) const {
     return !rest_.empty() && chars.find(rest_[0]) != chars.npos;
   }

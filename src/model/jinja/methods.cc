@@ -13,17 +13,17 @@ constexpr std::int64_t kMaxRange = 100'000;  // as in Jinja's sandbox
 
 // What Python has under these names, and we have not: never taken for a missing attribute.
 constexpr std::array<std::string_view, 40> kStringMethods{
-    "capitalize", "casefold",  "center",      "count",       "encode",     "expandtabs",
-    "find",       "format",    "format_map",  "index",       "isalnum",    "isalpha",
-    "isascii",    "isdecimal", "isdigit",     "isidentifier", "islower",   "isnumeric",
-    "isprintable", "isspace",  "istitle",     "isupper",     "join",       "ljust",
-    "maketrans",  "partition", "removeprefix", "removesuffix", "rfind",    "rindex",
-    "rjust",      "rpartition", "rsplit",     "splitlines",  "swapcase",   "title",
-    "translate",  "zfill",     "__class__",   "__len__"};
+    "capitalize",  "casefold",   "center",       "count",        "encode",   "expandtabs",
+    "find",        "format",     "format_map",   "index",        "isalnum",  "isalpha",
+    "isascii",     "isdecimal",  "isdigit",      "isidentifier", "islower",  "isnumeric",
+    "isprintable", "isspace",    "istitle",      "isupper",      "join",     "ljust",
+    "maketrans",   "partition",  "removeprefix", "removesuffix", "rfind",    "rindex",
+    "rjust",       "rpartition", "rsplit",       "splitlines",   "swapcase", "title",
+    "translate",   "zfill",      "__class__",    "__len__"};
 constexpr std::array<std::string_view, 7> kDictMethods{"clear",   "copy",       "fromkeys", "pop",
                                                        "popitem", "setdefault", "update"};
-constexpr std::array<std::string_view, 11> kListMethods{"append", "clear",  "copy",  "count",
-                                                        "extend", "index",  "insert", "pop",
+constexpr std::array<std::string_view, 11> kListMethods{"append", "clear",   "copy",   "count",
+                                                        "extend", "index",   "insert", "pop",
                                                         "remove", "reverse", "sort"};
 
 template <typename Names>
@@ -82,13 +82,18 @@ Value replace_text(const std::string& text, ArgumentReader& arguments, const Pla
 
 StringMethod find_string_method(std::string_view name) {
   static const std::map<std::string_view, StringMethod> kMethods{
-      {"strip", [](const std::string& s, ArgumentReader& a, const Place&) { return strip(s, a, true, true); }},
-      {"lstrip", [](const std::string& s, ArgumentReader& a, const Place&) { return strip(s, a, true, false); }},
-      {"rstrip", [](const std::string& s, ArgumentReader& a, const Place&) { return strip(s, a, false, true); }},
+      {"strip", [](const std::string& s, ArgumentReader& a,
+                   const Place&) { return strip(s, a, true, true); }},
+      {"lstrip", [](const std::string& s, ArgumentReader& a,
+                    const Place&) { return strip(s, a, true, false); }},
+      {"rstrip", [](const std::string& s, ArgumentReader& a,
+                    const Place&) { return strip(s, a, false, true); }},
       {"split", split_text},
       {"replace", replace_text},
-      {"upper", [](const std::string& s, ArgumentReader&, const Place&) { return Value(upper(s)); }},
-      {"lower", [](const std::string& s, ArgumentReader&, const Place&) { return Value(lower(s)); }},
+      {"upper",
+       [](const std::string& s, ArgumentReader&, const Place&) { return Value(upper(s)); }},
+      {"lower",
+       [](const std::string& s, ArgumentReader&, const Place&) { return Value(lower(s)); }},
       {"startswith",
        [](const std::string& s, ArgumentReader& a, const Place& at) {
          return fits_any(a, at, [&](const std::string& part) { return s.starts_with(part); });

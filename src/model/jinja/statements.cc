@@ -72,8 +72,8 @@ void assign_attribute(const Target& target, const Value& value, Rendering& r, co
   Namespace* space = object == nullptr ? nullptr : object->name_space();
   const std::string name = target.names[0] + "." + target.attribute;
   if (space == nullptr)
-    fail_at(at, "setting " + name,
-            object == nullptr ? "no " + target.names[0] : kind_of(*object), "a namespace");
+    fail_at(at, "setting " + name, object == nullptr ? "no " + target.names[0] : kind_of(*object),
+            "a namespace");
   if (value.name_space() != nullptr) fail_at(at, "setting " + name, "a namespace", "a value");
   space->items[target.attribute] = value;
 }
@@ -214,10 +214,10 @@ StatementPtr set_block(int line, Target target, Block body) {
 StatementPtr macro(Macro macro) {
   auto shared = std::make_shared<const Macro>(std::move(macro));
   return rendered([shared](Rendering& r) {
-    r.scope->values[shared->name] = std::make_shared<const Callable>(Callable{
-        shared->name, [shared, &r](const Arguments& arguments, const Place& at) {
-          return Value(render_macro(*shared, r, arguments, at));
-        }});
+    r.scope->values[shared->name] = std::make_shared<const Callable>(
+        Callable{shared->name, [shared, &r](const Arguments& arguments, const Place& at) {
+                   return Value(render_macro(*shared, r, arguments, at));
+                 }});
     return Flow::kNext;
   });
 }

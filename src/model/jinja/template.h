@@ -19,8 +19,8 @@ class Template {
   Template(Template&&) noexcept;
   Template& operator=(Template&&) noexcept;
 
-  // The text for these variables (an object). Thread-safe. Errors (kInput): what Jinja refuses, what
-  // the template itself refuses (raise_exception), and work far beyond a conversation's.
+  // The text for these variables (an object). Thread-safe. Errors (kInput): what Jinja refuses,
+  // what the template itself refuses (raise_exception), and work far beyond a conversation's.
   std::string render(const OrderedJson& variables) const;
 
  private:

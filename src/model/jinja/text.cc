@@ -17,8 +17,7 @@ std::size_t last_character(std::string_view text) {
 }
 
 bool strips(std::string_view character, std::string_view chars) {
-  return chars.empty() ? is_space(utf8_at(character, 0).code)
-                       : chars.find(character) != chars.npos;
+  return chars.empty() ? is_space(utf8_at(character, 0).code) : chars.find(character) != chars.npos;
 }
 
 std::vector<std::string_view> split_at_blanks(std::string_view text, std::int64_t limit) {

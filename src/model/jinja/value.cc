@@ -103,7 +103,8 @@ bool truth(const Value& value) {
 }
 
 std::string kind_of(const Value& value) {
-  if (const auto* missing = value.as<Undefined>()) return "an undefined value (" + missing->name + ")";
+  if (const auto* missing = value.as<Undefined>())
+    return "an undefined value (" + missing->name + ")";
   if (value.none()) return "none";
   if (value.as<bool>() != nullptr) return "a boolean";
   if (value.as<std::int64_t>() != nullptr) return "an integer";

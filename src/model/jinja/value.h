@@ -62,9 +62,9 @@ class Value {
                             std::shared_ptr<Namespace>, std::shared_ptr<const Callable>>;
   Value() : data_(None{}) {}
   template <typename T>
-    requires(!std::is_same_v<std::decay_t<T>, Value>)
-  Value(T&& data) : data_(std::forward<T>(data)) {}  // NOLINT(google-explicit-constructor)
-  Value(int number) : data_(std::int64_t{number}) {}  // NOLINT(google-explicit-constructor)
+  requires(!std::is_same_v<std::decay_t<T>, Value>) Value(T&& data)
+      : data_(std::forward<T>(data)) {}                  // NOLINT(google-explicit-constructor)
+  Value(int number) : data_(std::int64_t{number}) {}     // NOLINT(google-explicit-constructor)
   Value(const char* text) : data_(std::string(text)) {}  // NOLINT(google-explicit-constructor)
 
   template <typename T>

@@ -107,8 +107,7 @@ std::optional<ClassEscape> class_at(std::string_view pattern) {
 std::string with_late_characters(std::string_view pattern) {
   std::string result;
   while (!pattern.empty()) {
-    const std::optional<ClassEscape> found =
-        pattern[0] == '\\' ? class_at(pattern) : std::nullopt;
+    const std::optional<ClassEscape> found = pattern[0] == '\\' ? class_at(pattern) : std::nullopt;
     const std::string ranges = found ? late_ranges(found->wanted) : "";
     if (ranges.empty()) {
       const std::size_t size = pattern[0] == '\\' && pattern.size() > 1 ? 2 : 1;
