@@ -32,9 +32,10 @@ class GroupedQueryAttention final : public AttentionBlock {
       backend_.rms_norm(query_, weights_.query_norm, options_.rms_eps, query_);
       backend_.rms_norm(key_, weights_.key_norm, options_.rms_eps, key_);
     }
-    backend_.rope(query_, options_.heads, options_.head_dim, batch.positions, options_.rope_theta);
-    backend_.rope(key_, options_.kv_heads, options_.head_dim, batch.positions, options_.rope_theta);
-    backend_.attention(query_, options_.heads, options_.kv_heads, options_.head_dim,
+    backend_.rope(query_, options_.heads, batch.positions, options_.rope);
+    backend_.rope(key_, options_.kv_heads, batch.positions, options_.rope);
+    backend_.attention(query_,
+                       grouped_query_shape(options_.heads, options_.kv_heads, options_.head_dim),
                        append(layer, batch), mixed_);
     weights_.output->forward(mixed_, rows, out);
   }

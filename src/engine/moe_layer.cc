@@ -38,8 +38,10 @@ class MoeLayer final : public FeedForwardBlock {
     const TokenRoutes routes{batch.rows(),   router_.top_k, choice_.expert,
                              choice_.weight, device_,       grid_};
     const ExpertWork& work = context_.exchange->dispatch(layer_, routes, rows_);
+    compute_shared(x.size());
     compute(work);
     context_.exchange->combine(outputs_, out);
+    for (std::size_t i = 0; i < shared_.size(); ++i) out[i] += shared_[i];
     if (context_.times == nullptr) return;
     context_.times->layer_seconds.resize(
         std::max(context_.times->layer_seconds.size(), static_cast<std::size_t>(layer_) + 1));
@@ -85,6 +87,13 @@ class MoeLayer final : public FeedForwardBlock {
     }
   }
 
+  // Needs only this device's own tokens: may run while rows are under way.
+  void compute_shared(std::size_t values) {
+    if (weights_.shared == nullptr) return;
+    shared_.resize(values);
+    weights_.shared->forward(backend_, rows_, shared_);
+  }
+
   // This device's share of all devices' tokens.
   void compute(const ExpertWork& work) {
     const double start = process_cpu_seconds();
@@ -112,6 +121,7 @@ class MoeLayer final : public FeedForwardBlock {
   std::vector<std::int32_t> local_index_;  // [experts] index in local_experts, or -1
   std::vector<float> grid_;                // [rows]
   std::vector<float> logits_;              // [rows, experts]
+  std::vector<float> shared_;              // [rows, hidden] the shared experts' outputs, or empty
   RouterChoice choice_;
   std::vector<std::int32_t> device_, groups_;
   std::vector<std::byte> rows_, outputs_;
