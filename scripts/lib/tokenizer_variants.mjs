@@ -30,9 +30,9 @@ const VARIANTS = {
   inverted: pre(split('[a-z]+', 'Isolated', true), byteLevel()),
   literal: pre({ type: 'Split', pattern: { String: 'll' }, behavior: 'MergedWithPrevious', invert: false }, byteLevel()),
   nfc: normal('NFC'), nfd: normal('NFD'), nfkc: normal('NFKC'), nfkd: normal('NFKD'),
-  flags: added([{ content: '<s1>', lstrip: true }, { content: '<s2>', rstrip: true }, { content: '<w>', single_word: true }, { content: 'the', single_word: true },
-    { content: ' <n> ', normalized: true }, { content: '<s1><s2>', lstrip: true, rstrip: true }, { content: '<b>', lstrip: true, rstrip: true, special: true }, { content: 'Hell' }, { content: '\u00e9', normalized: true }]),
-  flags_nfd: (json) => { normal('NFD')(json); added([{ content: '\u00e9', normalized: true }, { content: 'caf\u00e9', normalized: true, single_word: true }, { content: '<q>', normalized: true, lstrip: true }, { content: '\u00fc', normalized: false }])(json); },
+  flags: added([{ content: '<s1>', lstrip: true }, { content: '<s2>', rstrip: true }, { content: '<w>', single_word: true }, { content: 'thee', single_word: true },
+    { content: ' <n> ', normalized: true }, { content: '<s1><s2>', lstrip: true, rstrip: true }, { content: '<b>', lstrip: true, rstrip: true, special: true }, { content: 'Hellx' }, { content: '\u00e9t', normalized: true }]),
+  flags_nfd: (json) => { normal('NFD')(json); added([{ content: '\u00e9t', normalized: true }, { content: 'caf\u00e9', normalized: true, single_word: true }, { content: '<q>', normalized: true, lstrip: true }, { content: '\u00fcx', normalized: false }])(json); },
 };
 
 fs.mkdirSync(folder, { recursive: true });

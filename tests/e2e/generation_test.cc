@@ -298,7 +298,7 @@ TEST(Tokenize, ReadsStandardInputFilesAndLines) {
 }
 
 TEST(Tokenize, LeavesSpecialTokensOutWhereAsked) {
-  const std::string tokenizer = kSource + "/tests/data/tokenizers/tiny_bos_tokenizer.json";
+  const std::string tokenizer = kSource + "/tests/data/deepseek_v2_tiny/tokenizer.json";
   const auto ids = [&](Args more) {
     Args args{"tokenize", "--tokenizer", tokenizer, "a"};
     args.insert(args.end(), more.begin(), more.end());

@@ -98,12 +98,13 @@ TEST(Jinja, WorkIsBounded) {
                       "{% set n.l = [n.l] %}{% endfor %}"),
               HasSubstr("lists and mappings in each other: got more than 100"));
   EXPECT_THAT(refusal("{% set n = namespace() %}{% set n.n = n %}"), HasSubstr("a namespace"));
-  std::string deep, wide = "{{ 1";
+  std::string deep, close, wide = "{{ 1";
   for (int i = 0; i < 5000; ++i) {
     deep += "(";
+    close += ")";
     wide += " + 1";
   }
-  EXPECT_THAT(refusal("{{ " + deep + " }}"), HasSubstr("more than 60 levels of nesting"));
+  EXPECT_THAT(refusal("{{ " + deep + "1" + close + " }}"), HasSubstr("more than 60 levels of nesting"));
   EXPECT_THAT(refusal(wide + " }}"), HasSubstr("more than 1000 parts"));
   std::string blocks;
   for (int i = 0; i < 5000; ++i) blocks += "{% if 1 %}";

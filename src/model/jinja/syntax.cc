@@ -5,7 +5,7 @@ namespace {
 
 // A step counts as much as 64 bytes. A conversation of a megabyte needs some ten million.
 constexpr std::int64_t kStep = 64;
-constexpr std::int64_t kMaxWork = std::int64_t{1} << 28;
+constexpr std::int64_t kMaxWork = std::int64_t{1} << 27;
 
 }  // namespace
 
