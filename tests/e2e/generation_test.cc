@@ -40,7 +40,7 @@ std::vector<Json> json_lines(const std::string& text) {
   return lines;
 }
 
-Args generate(const std::string& prompts, const std::string& out, Args more = {}) {
+Args answers_to(const std::string& prompts, const std::string& out, Args more = {}) {
   Args args{"generate", "--quiet", "--model", kModel, "--prompts", prompts, "--out", out};
   args.insert(args.end(), more.begin(), more.end());
   return program(args);
@@ -49,7 +49,7 @@ Args generate(const std::string& prompts, const std::string& out, Args more = {}
 std::vector<Json> completions(const TempDir& folder, const std::string& requests, Args more = {},
                               int ranks = 1) {
   write_file(folder / "requests.jsonl", requests);
-  Args run = generate(folder / "requests.jsonl", folder / "out.jsonl", std::move(more));
+  Args run = answers_to(folder / "requests.jsonl", folder / "out.jsonl", std::move(more));
   if (ranks > 1) run = under_mpirun(ranks, run);
   const ProcessResult result = run_process(run);
   EXPECT_EQ(result.exit_code, 0) << result.err;
@@ -60,7 +60,7 @@ std::string refusal(const std::string& line) {
   const TempDir folder;
   write_file(folder / "requests.jsonl", "{\"prompt\": \"a\"}\n" + line + "\n");
   const ProcessResult result =
-      run_process(generate(folder / "requests.jsonl", folder / "out.jsonl"));
+      run_process(answers_to(folder / "requests.jsonl", folder / "out.jsonl"));
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_FALSE(std::filesystem::exists(folder / "out.jsonl"));
   return result.err;
@@ -110,12 +110,12 @@ TEST(RequestFile, ARunGoesOnWhereAnotherWasEnded) {
   const TempDir folder;
   write_file(folder / "requests.jsonl", kRequests);
   const std::string out = folder / "out.jsonl", partial = out + ".partial";
-  const Args run = generate(folder / "requests.jsonl", out);
+  const Args run = answers_to(folder / "requests.jsonl", out);
   ASSERT_EQ(run_process(run).exit_code, 0);
   const std::string whole = read_file(out);
   EXPECT_FALSE(std::filesystem::exists(partial));
   // As if it had been killed while it wrote the fourth line. The header comes from a run that is.
-  ASSERT_EQ(run_process(generate(folder / "requests.jsonl", out, {"--show", "0"})).exit_code, 0);
+  ASSERT_EQ(run_process(answers_to(folder / "requests.jsonl", out, {"--show", "0"})).exit_code, 0);
   Args killed = run;
   killed.insert(killed.begin(), {"sh", "-c",
                                  "\"$@\" & p=$!; while ! test -s " + partial +
@@ -136,7 +136,7 @@ TEST(RequestFile, ARunGoesOnWhereAnotherWasEnded) {
 
   write_file(partial, header + marked);
   const ProcessResult other =
-      run_process(generate(folder / "requests.jsonl", out, {"--frequency-penalty", "0.5"}));
+      run_process(answers_to(folder / "requests.jsonl", out, {"--frequency-penalty", "0.5"}));
   EXPECT_EQ(other.exit_code, 2);
   EXPECT_THAT(other.err, AllOf(HasSubstr("completions of another run"), HasSubstr("remove it")));
 }

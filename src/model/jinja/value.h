@@ -61,9 +61,9 @@ class Value {
                             std::shared_ptr<const List>, std::shared_ptr<const Dict>,
                             std::shared_ptr<Namespace>, std::shared_ptr<const Callable>>;
   Value() : data_(None{}) {}
-  template <typename T>
+  template <typename T>  // NOLINTNEXTLINE
   requires(!std::is_same_v<std::decay_t<T>, Value>) Value(T&& data)
-      : data_(std::forward<T>(data)) {}                  // NOLINT(google-explicit-constructor)
+      : data_(std::forward<T>(data)) {}
   Value(int number) : data_(std::int64_t{number}) {}     // NOLINT(google-explicit-constructor)
   Value(const char* text) : data_(std::string(text)) {}  // NOLINT(google-explicit-constructor)
 
