@@ -51,6 +51,10 @@ int CliContext::ranks_on_host() {
   return std::max(1, count);
 }
 
+std::string CliContext::mpi_library() const {
+  return session_ == nullptr ? "none" : session_->library();
+}
+
 std::string CliContext::where() const {
   if (transport_ == nullptr || transport_->size() == 1) return "";
   return "rank " + std::to_string(transport_->rank()) + " (" + host_ + ")";

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "exchange/transport.h"
 #include "topology/topology.h"
@@ -11,6 +12,7 @@ namespace gracemoe {
 
 class CliContext {
  public:
+  explicit CliContext(std::string version) : version_(std::move(version)) {}
   // Joins the job. Collective. `declared` and the timeout as MpiOptions; without a launcher there
   // is one device, and a declared topology of more is an Error (kUsage).
   void start(const std::string& declared, double timeout_seconds);
@@ -23,6 +25,11 @@ class CliContext {
   const std::string& host() const { return host_; }
   // Ranks that share this rank's host. Collective.
   int ranks_on_host();
+  const std::string& version() const { return version_; }  // of this program
+  std::string mpi_library() const;                         // "none" without a launcher
+  // The code to end with where nothing fails; the same on every rank.
+  void end_with(int exit_code) { exit_code_ = exit_code; }
+  int exit_code() const { return exit_code_; }
   // "rank 2 (node1)" in a job of several ranks, else empty.
   std::string where() const;
   // Ends the job at once if it has several ranks; otherwise returns the code.
@@ -34,6 +41,8 @@ class CliContext {
   Transport* transport_ = nullptr;
   Topology topology_;
   std::string host_;
+  std::string version_;
+  int exit_code_ = 0;
 };
 
 }  // namespace gracemoe

@@ -15,20 +15,37 @@
 namespace gracemoe {
 
 void add_deployment_arguments(CLI::App& command, DeploymentArguments& a) {
-  command.add_option("--model", a.model, "Hugging Face model folder")->required();
+  add_engine_arguments(command, a);
   command.add_option("--plan", a.plan, "plan file (default: contiguous placement)");
-  command.add_option(
-      "--topology", a.topology,
-      "nodes x devices such as 2x2 (default: found from MPI's shared-memory domains)");
   command.add_option("--exchange", a.exchange, "flat-expert | flat-device | hierarchical")
       ->capture_default_str();
   command
       .add_option("--routing", a.routing,
                   "primary | wrr | tar: which copy of an expert serves a token")
       ->capture_default_str();
+}
+
+void add_engine_arguments(CLI::App& command, DeploymentArguments& a) {
+  command.add_option("--model", a.model, "Hugging Face model folder")->required();
+  command.add_option(
+      "--topology", a.topology,
+      "nodes x devices such as 2x2 (default: found from MPI's shared-memory domains)");
   command
-      .add_option("--reduction", a.reduction,
-                  "fp32 | exact: partial sums, or every output row sent home")
+      .add_option(
+          "--reduction", a.reduction,
+          "fp32 | exact | bf16: partial sums; every output row sent home; partial sums rounded to "
+          "bf16 (fewest bytes, not lossless)")
+      ->capture_default_str();
+  command
+      .add_option("--overlap", a.overlap,
+                  "none | stage | batch: what is computed while rows are on the wire: nothing; "
+                  "experts whose rows are here; that and the other half of the step's rows "
+                  "(auto: batch over several nodes, none on one)")
+      ->capture_default_str();
+  command
+      .add_option("--intra", a.intra,
+                  "mpi | shared: rows reach devices of the same node in messages, or through "
+                  "shared memory")
       ->capture_default_str();
   command
       .add_option("--backend", a.backend, "cpu | reference: bf16 kernels, or plain float32 loops")
@@ -63,15 +80,18 @@ int default_threads(int ranks_on_host) {
   return usable < machine ? usable : std::max(1, machine / ranks_on_host);
 }
 
-namespace {
-
 DeploymentOptions deployment_options(const DeploymentArguments& a, bool record_routing,
-                                     int ranks_on_host) {
+                                     const Topology& topology, int ranks_on_host) {
   DeploymentOptions options;
   options.model = a.model;
   options.plan = a.plan;
   options.exchange = parse_exchange_kind(a.exchange);
   options.reduction = parse_reduction(a.reduction);
+  if (a.overlap == "auto")
+    options.overlap = topology.nodes() > 1 ? Overlap::kBatch : Overlap::kNone;
+  else
+    options.overlap = parse_overlap(a.overlap);
+  options.intra = parse_intra(a.intra);
   options.routing = parse_routing_policy(a.routing);
   options.reference_backend = a.backend == "reference";
   options.cpu.isa = a.isa;
@@ -80,8 +100,6 @@ DeploymentOptions deployment_options(const DeploymentArguments& a, bool record_r
   options.record_routing = record_routing;
   return options;
 }
-
-}  // namespace
 
 void refuse_twice(const std::vector<std::string>& outputs) {
   for (const std::string& output : outputs) {
@@ -96,21 +114,21 @@ std::unique_ptr<Deployment> deploy(const DeploymentArguments& a, bool record_rou
   const int ranks_on_host = context.ranks_on_host();
   DeploymentOptions options;
   together(context.transport(), [&] {
-    options = deployment_options(a, record_routing, ranks_on_host);
+    options = deployment_options(a, record_routing, context.topology(), ranks_on_host);
     for (const std::string& output : outputs)
       if (context.root() && !output.empty()) require_writable(output);
     refuse_twice(outputs);
   });
   auto deployment = std::make_unique<Deployment>(options, context.topology(), context.transport());
   if (context.root() && !a.quiet)
-    fmt::print(stderr,
-               "model {} ({}), plan {}, topology {}, exchange {}, routing {}, reduction {}, "
-               "backend {}, {} thread{} a rank\n",
-               deployment->model_name(), deployment->config().architecture_name,
-               deployment->plan().preset, context.topology().to_string(),
-               to_string(options.exchange), to_string(options.routing),
-               to_string(options.reduction), deployment->backend().name(), options.cpu.threads,
-               options.cpu.threads == 1 ? "" : "s");
+    fmt::print(
+        stderr,
+        "model {} ({}), plan {}, topology {}, exchange {}, routing {}, reduction {}, "
+        "overlap {}, intra {}, backend {}, {} thread{} a rank\n",
+        deployment->model_name(), deployment->config().architecture_name, deployment->plan().preset,
+        context.topology().to_string(), to_string(options.exchange), to_string(options.routing),
+        to_string(options.reduction), to_string(options.overlap), to_string(options.intra),
+        deployment->backend().name(), options.cpu.threads, options.cpu.threads == 1 ? "" : "s");
   return deployment;
 }
 

@@ -13,14 +13,19 @@ namespace gracemoe {
 
 struct DeploymentArguments {
   std::string model, plan, topology, exchange = "hierarchical", reduction = "fp32", routing = "tar",
-                                     backend = "cpu", isa, dense = "packed";
+                                     overlap = "auto", intra = "mpi", backend = "cpu", isa,
+                                     dense = "packed";
   int threads = 0;
   int max_rows = 512, max_sequences = 256;
   double timeout = 600;
   bool quiet = false;
 };
 
+// All but plan, exchange and routing.
+void add_engine_arguments(CLI::App& command, DeploymentArguments& arguments);
 void add_deployment_arguments(CLI::App& command, DeploymentArguments& arguments);
+DeploymentOptions deployment_options(const DeploymentArguments& arguments, bool record_routing,
+                                     const Topology& topology, int ranks_on_host);
 
 // Error (kUsage) if a name that is not empty stands there twice.
 void refuse_twice(const std::vector<std::string>& outputs);

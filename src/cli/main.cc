@@ -50,13 +50,13 @@ void start_again_with_sleeping_threads(char** argv) {
 }
 
 int run(const gracemoe::Action& action) {
-  gracemoe::CliContext context;
+  gracemoe::CliContext context(GRACEMOE_VERSION);
   try {
     action(context);
     if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
       gracemoe::fail_output(
           {"standard output", "a write error", "", "is the disk full, or the reader gone?"});
-    return 0;
+    return context.exit_code();
   } catch (...) {
     const Failure failure = describe(std::current_exception());
     if (failure.agreed && !context.root()) return failure.code;
@@ -89,6 +89,8 @@ int main(int argc, char** argv) {
   gracemoe::add_convert(app, action);
   gracemoe::add_chat(app, action);
   gracemoe::add_tokenize(app, action);
+  gracemoe::add_bench(app, action);
+  gracemoe::add_doctor(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -54,6 +54,13 @@ struct GroupedRows {
   std::span<const std::int32_t> expert;
   std::span<const std::int32_t> offsets;
   std::span<const std::int32_t> row_of;
+  // [rows] where each row lies, if they do not lie together: `rows` is not used then.
+  std::span<const std::byte* const> row_at{};
+
+  const std::byte* row(std::size_t entry, std::size_t row_bytes) const {
+    const auto r = static_cast<std::size_t>(row_of[entry]);
+    return row_at.empty() ? rows + r * row_bytes : row_at[r];
+  }
 };
 
 // The experts of one layer that live on this device.

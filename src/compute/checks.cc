@@ -51,7 +51,11 @@ void check_grouped_rows(const GroupedRows& work, std::size_t experts) {
   }
   GM_CHECK(static_cast<std::size_t>(work.offsets.back()) == work.row_of.size(),
            "grouped rows whose last offset is not the number of entries");
-  for (const std::int32_t row : work.row_of) GM_CHECK(row >= 0, "grouped rows with a negative row");
+  for (const std::int32_t row : work.row_of) {
+    GM_CHECK(row >= 0, "grouped rows with a negative row");
+    GM_CHECK(work.row_at.empty() || static_cast<std::size_t>(row) < work.row_at.size(),
+             "grouped rows that name a row without a place");
+  }
 }
 
 void check_rms_norm(std::span<const float> x, std::span<const bf16> weight, std::span<float> y) {

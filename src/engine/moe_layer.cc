@@ -30,34 +30,96 @@ class MoeLayer final : public FeedForwardBlock {
 
   void forward(const StepBatch& batch, std::span<const float> residual, std::span<const float> x,
                std::span<float> out) override {
-    const double start = wall_seconds();
-    route(batch, x);
-    if (context_.sum_on_grid) set_grid(residual);
-    rows_.resize(x.size() * backend_.row_element_size());
-    backend_.store_rows(x, rows_.data());
-    const TokenRoutes routes{batch.rows(),   router_.top_k, choice_.expert,
-                             choice_.weight, device_,       grid_};
-    const ExpertWork& work = context_.exchange->dispatch(layer_, routes, rows_);
-    compute_shared(x.size());
-    compute(work);
-    context_.exchange->combine(outputs_, out);
-    for (std::size_t i = 0; i < shared_.size(); ++i) out[i] += shared_[i];
-    if (context_.times == nullptr) return;
-    context_.times->layer_seconds.resize(
-        std::max(context_.times->layer_seconds.size(), static_cast<std::size_t>(layer_) + 1));
-    context_.times->layer_seconds[static_cast<std::size_t>(layer_)] += wall_seconds() - start;
+    begin(0, batch, residual, x);
+    compute(0);
+    finish(0, out);
+  }
+
+  void begin(int lane, const StepBatch& batch, std::span<const float> residual,
+             std::span<const float> x) override {
+    const Timed timed(*this);
+    if (lane == 0) begin_step();
+    Lane& its = lane_at(lane);
+    route(batch, x, its);
+    if (context_.sum_on_grid) set_grid(residual, its);
+    its.rows.resize(x.size() * backend_.row_element_size());
+    backend_.store_rows(x, its.rows.data());
+    context_.exchange->begin(
+        lane, layer_,
+        {batch.rows(), router_.top_k, its.choice.expert, its.choice.weight, its.device, its.grid},
+        its.rows);
+    its.open = true;
+  }
+
+  // Parts of other lanes fill the time in which nothing of this one is here.
+  void compute(int lane) override {
+    const Timed timed(*this);
+    compute_shared(lane_at(lane));
+    for (WorkPart part;;) {
+      switch (context_.exchange->next(lane, part)) {
+        case Ready::kPart:
+          run(part);
+          break;
+        case Ready::kLater:
+          if (!run_of_others(lane)) context_.exchange->wait();
+          break;
+        case Ready::kNone:
+          return;
+      }
+    }
+  }
+
+  void finish(int lane, std::span<float> out) override {
+    const Timed timed(*this);
+    Lane& its = lane_at(lane);
+    context_.exchange->finish(lane, out);
+    for (std::size_t i = 0; i < its.shared.size(); ++i) out[i] += its.shared[i];
+    its.open = false;
   }
 
  private:
+  // A micro-batch on its way through the layer.
+  struct Lane {
+    bool open = false;
+    std::vector<float> grid;  // [rows]
+    RouterChoice choice;
+    std::vector<std::int32_t> device;  // [rows, top_k] that serves each choice
+    std::vector<std::byte> rows;       // [rows, hidden]
+    std::vector<float> shared;         // [rows, hidden] the shared experts' outputs, or empty
+  };
+
+  // Adds what passes in its scope to the layer's wall time.
+  class Timed {
+   public:
+    explicit Timed(MoeLayer& layer) : layer_(layer) {}
+    Timed(const Timed&) = delete;
+    Timed& operator=(const Timed&) = delete;
+    ~Timed() {
+      if (layer_.context_.times != nullptr)
+        layer_.context_.times->layer_seconds[static_cast<std::size_t>(layer_.layer_)] +=
+            wall_seconds() - start_;
+    }
+
+   private:
+    MoeLayer& layer_;
+    double start_ = wall_seconds();
+  };
+
+  Lane& lane_at(int lane) {
+    const auto at = static_cast<std::size_t>(lane);
+    if (lanes_.size() <= at) lanes_.resize(at + 1);
+    return lanes_[at];
+  }
+
   // The gate's choice for every row, and the device that serves each.
-  void route(const StepBatch& batch, std::span<const float> x) {
+  void route(const StepBatch& batch, std::span<const float> x, Lane& lane) {
     const int rows = batch.rows();
     logits_.resize(static_cast<std::size_t>(rows) * static_cast<std::size_t>(router_.experts));
     if (rows > 0) weights_.gate->forward(x, rows, logits_);
-    choose_experts(router_, logits_, rows, choice_);
+    choose_experts(router_, logits_, rows, lane.choice);
     if (context_.recorder != nullptr)
-      context_.recorder->record(layer_, choice_.expert, choice_.weight);
-    device_.resize(choice_.expert.size());
+      context_.recorder->record(layer_, batch.first_row, lane.choice.expert, lane.choice.weight);
+    lane.device.resize(lane.choice.expert.size());
     const auto k = static_cast<std::size_t>(router_.top_k);
     for (const SequenceSpan& span : batch.spans) {
       for (int i = 0; i < span.rows; ++i) {
@@ -65,8 +127,8 @@ class MoeLayer final : public FeedForwardBlock {
             token_key(span.request, static_cast<std::uint64_t>(span.first_position + i));
         const std::size_t begin = static_cast<std::size_t>(span.first_row + i) * k;
         for (std::size_t slot = begin; slot < begin + k; ++slot)
-          device_[slot] =
-              context_.selector->device_for(layer_, choice_.expert[slot], context_.device, token);
+          lane.device[slot] = context_.selector->device_for(layer_, lane.choice.expert[slot],
+                                                            context_.device, token);
       }
     }
   }
@@ -75,41 +137,65 @@ class MoeLayer final : public FeedForwardBlock {
   // thousandth of what rounding an output to bf16 may already cost, and fine enough that sums up to
   // 64 times the residual are exact - so that it does not matter where, and in which order, they
   // are made.
-  void set_grid(std::span<const float> residual) {
-    grid_.resize(residual.size() / hidden_);
-    for (std::size_t row = 0; row < grid_.size(); ++row) {
+  void set_grid(std::span<const float> residual, Lane& lane) {
+    lane.grid.resize(residual.size() / hidden_);
+    for (std::size_t row = 0; row < lane.grid.size(); ++row) {
       double squares = 0;
       for (const float x : residual.subspan(row * hidden_, hidden_))
         squares += static_cast<double>(x) * static_cast<double>(x);
       const double rms = std::sqrt(squares / static_cast<double>(hidden_));
-      grid_[row] =
+      lane.grid[row] =
           rms > 0 ? std::ldexp(1.0F, std::max(std::ilogb(rms) - kGridBits, kLowestGrid)) : 0;
     }
   }
 
-  // Needs only this device's own tokens: may run while rows are under way.
-  void compute_shared(std::size_t values) {
+  // Needs only this device's own tokens: other devices' rows are under way meanwhile.
+  void compute_shared(Lane& lane) {
     if (weights_.shared == nullptr) return;
-    shared_.resize(values);
-    weights_.shared->forward(backend_, rows_, shared_);
+    lane.shared.resize(lane.rows.size() / backend_.row_element_size());
+    weights_.shared->forward(backend_, lane.rows, lane.shared);
+    context_.exchange->progress();
   }
 
-  // This device's share of all devices' tokens.
-  void compute(const ExpertWork& work) {
+  // A part of this device's share of all devices' tokens.
+  void run(const WorkPart& part) {
     const double start = process_cpu_seconds();
     groups_.clear();
-    for (const std::int32_t expert : work.experts) {
+    for (const std::int32_t expert : part.experts) {
       const std::int32_t local = local_index_[static_cast<std::size_t>(expert)];
       GM_CHECK(local >= 0, "rows arrived for an expert that this device does not hold");
       groups_.push_back(local);
     }
-    outputs_.resize(static_cast<std::size_t>(work.entries()) * hidden_ *
-                    backend_.row_element_size());
-    if (work.entries() > 0)
-      weights_.experts->forward({work.row_data, groups_, work.offsets, work.row_of},
-                                outputs_.data());
+    weights_.experts->forward({part.row_data, groups_, part.offsets, part.row_of, part.row_at},
+                              part.outputs);
     if (context_.times != nullptr)
-      context_.times->compute.push_back(static_cast<float>(process_cpu_seconds() - start));
+      compute_seconds() += static_cast<float>(process_cpu_seconds() - start);
+    context_.exchange->done(part);
+  }
+
+  bool run_of_others(int lane) {
+    WorkPart part;
+    for (std::size_t other = 0; other < lanes_.size(); ++other) {
+      if (static_cast<int>(other) == lane || !lanes_[other].open ||
+          context_.exchange->next(static_cast<int>(other), part) != Ready::kPart)
+        continue;
+      run(part);
+      return true;
+    }
+    return false;
+  }
+
+  void begin_step() {
+    ++steps_;
+    if (context_.times == nullptr) return;
+    std::vector<float>& compute = context_.times->compute;
+    compute.resize(std::max(compute.size(), steps_ * context_.times->layer_seconds.size()));
+  }
+
+  // Of this step.
+  float& compute_seconds() {
+    return context_.times->compute[(steps_ - 1) * context_.times->layer_seconds.size() +
+                                   static_cast<std::size_t>(layer_)];
   }
 
   int layer_;  // index among the MoE layers
@@ -119,12 +205,10 @@ class MoeLayer final : public FeedForwardBlock {
   const Backend& backend_;
   MoeContext context_;
   std::vector<std::int32_t> local_index_;  // [experts] index in local_experts, or -1
-  std::vector<float> grid_;                // [rows]
-  std::vector<float> logits_;              // [rows, experts]
-  std::vector<float> shared_;              // [rows, hidden] the shared experts' outputs, or empty
-  RouterChoice choice_;
-  std::vector<std::int32_t> device_, groups_;
-  std::vector<std::byte> rows_, outputs_;
+  std::vector<Lane> lanes_;
+  std::vector<float> logits_;  // [rows, experts]
+  std::vector<std::int32_t> groups_;
+  std::size_t steps_ = 0;
 };
 
 }  // namespace

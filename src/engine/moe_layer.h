@@ -17,6 +17,7 @@ namespace gracemoe {
 // Times of this device, filled by the MoE layers. compute[step * layers + layer] is CPU seconds of
 // the step's expert products there: from all devices' lists follows who waited for whom.
 struct MoeTimes {
+  explicit MoeTimes(int moe_layers = 0) : layer_seconds(static_cast<std::size_t>(moe_layers)) {}
   std::vector<double> layer_seconds;  // [moe layers] wall time inside each
   std::vector<float> compute;         // [steps, moe layers]
 };

@@ -19,15 +19,16 @@ void RoutingRecorder::begin_step(const StepBatch& batch) {
   rows_.weights.resize(values);
 }
 
-void RoutingRecorder::record(int moe_layer, std::span<const std::uint16_t> experts,
+void RoutingRecorder::record(int moe_layer, int first_row, std::span<const std::uint16_t> experts,
                              std::span<const float> weights) {
   const auto k = static_cast<std::size_t>(top_k_);
-  GM_CHECK(experts.size() == (rows_.request.size() - step_begin_) * k,
+  const std::size_t begin = step_begin_ + static_cast<std::size_t>(first_row);
+  GM_CHECK(experts.size() % k == 0 && begin + experts.size() / k <= rows_.request.size(),
            "recorded choices are not the step's");
   for (std::size_t row = 0; row * k < experts.size(); ++row) {
-    const std::size_t to = ((step_begin_ + row) * static_cast<std::size_t>(layers_) +
-                            static_cast<std::size_t>(moe_layer)) *
-                           k;
+    const std::size_t to =
+        ((begin + row) * static_cast<std::size_t>(layers_) + static_cast<std::size_t>(moe_layer)) *
+        k;
     std::copy_n(experts.data() + row * k, k, rows_.experts.data() + to);
     std::copy_n(weights.data() + row * k, k, rows_.weights.data() + to);
   }

@@ -15,8 +15,9 @@ class RoutingRecorder {
   RoutingRecorder(int layers, int top_k) : layers_(layers), top_k_(top_k) {}
   // Once a step, before its first MoE layer.
   void begin_step(const StepBatch& batch);
-  // Choices of the step's rows in one MoE layer (index among the MoE layers): [rows, top_k] each.
-  void record(int moe_layer, std::span<const std::uint16_t> experts,
+  // Choices of some of the step's rows, from first_row on, in one MoE layer (index among the MoE
+  // layers): [rows, top_k] each.
+  void record(int moe_layer, int first_row, std::span<const std::uint16_t> experts,
               std::span<const float> weights);
 
   // One entry a recorded row: its request and position, and its choices [layers, top_k].

@@ -22,6 +22,8 @@ struct StepBatch {
   std::vector<std::int32_t> positions;  // [rows]
   std::vector<SequenceSpan> spans;      // cover all rows, in order
   std::vector<int> logit_rows;          // rows whose logits are wanted, ascending
+  int first_row = 0;                    // of a micro-batch: its first row among the step's
+  int micro_batches = 1;                // into how many the step is cut: the same on every device
   int rows() const { return static_cast<int>(tokens.size()); }
   // Appends `count` tokens of a sequence that stands at first_position.
   void add(KvCache& cache, std::uint64_t request, int first_position, const int* ids, int count) {
@@ -32,5 +34,9 @@ struct StepBatch {
     }
   }
 };
+
+// The batch in micro_batches of consecutive rows, as equal as can be; some may be empty. A sequence
+// may be cut. They have no logit_rows.
+std::vector<StepBatch> cut_batch(const StepBatch& batch);
 
 }  // namespace gracemoe

@@ -15,8 +15,12 @@ void add(std::span<float> x, std::span<const float> y) {
 }  // namespace
 
 Transformer::Transformer(const ModelConfig& config, TransformerParts parts, const Backend& backend,
-                         RoutingRecorder* recorder)
-    : config_(config), parts_(std::move(parts)), backend_(backend), recorder_(recorder) {}
+                         RoutingRecorder* recorder, int lanes)
+    : config_(config),
+      parts_(std::move(parts)),
+      backend_(backend),
+      recorder_(recorder),
+      lanes_(lanes) {}
 
 KvCache Transformer::make_cache(int positions) const {
   std::vector<CachePlanes> planes;
@@ -26,23 +30,56 @@ KvCache Transformer::make_cache(int positions) const {
 }
 
 std::span<const float> Transformer::forward(const StepBatch& batch) {
+  GM_CHECK(batch.micro_batches >= 1 && batch.micro_batches <= lanes_,
+           "more micro-batches than lanes");
   embed(batch);
   if (recorder_ != nullptr) recorder_->begin_step(batch);
   normed_.resize(hidden_.size());
   block_.resize(hidden_.size());
+  const std::vector<Lane> lanes = make_lanes(batch);
+  for (const Lane& lane : lanes) begin_layer(0, lane);
+  // While a lane's rows are on their way the others compute: experts here, and below what lies
+  // between two exchanges.
   for (std::size_t i = 0; i < parts_.layers.size(); ++i) {
-    TransformerLayer& layer = parts_.layers[i];
-    backend_.rms_norm(hidden_, layer.attention_norm, config_.rms_eps, normed_);
-    layer.attention->forward(static_cast<int>(i), batch, normed_, block_);
-    add(hidden_, block_);
-    backend_.rms_norm(hidden_, layer.feed_forward_norm, config_.rms_eps, normed_);
-    layer.feed_forward->forward(batch, hidden_, normed_, block_);
-    add(hidden_, block_);
+    for (const Lane& lane : lanes) parts_.layers[i].feed_forward->compute(lane.number);
+    for (const Lane& lane : lanes) {
+      finish_layer(i, lane);
+      if (i + 1 < parts_.layers.size()) begin_layer(i + 1, lane);
+    }
   }
   for (const SequenceSpan& span : batch.spans)
     span.cache->set_length(span.first_position + span.rows);
   head(batch);
   return logits_;
+}
+
+std::vector<Transformer::Lane> Transformer::make_lanes(const StepBatch& batch) {
+  if (batch.micro_batches == 1) return {{0, &batch, hidden_, normed_, block_}};
+  micro_batches_ = cut_batch(batch);
+  const auto width = static_cast<std::size_t>(config_.hidden);
+  std::vector<Lane> lanes;
+  for (const StepBatch& part : micro_batches_) {
+    const std::size_t first = static_cast<std::size_t>(part.first_row) * width;
+    const std::size_t size = static_cast<std::size_t>(part.rows()) * width;
+    lanes.push_back({static_cast<int>(lanes.size()), &part, std::span(hidden_).subspan(first, size),
+                     std::span(normed_).subspan(first, size),
+                     std::span(block_).subspan(first, size)});
+  }
+  return lanes;
+}
+
+void Transformer::begin_layer(std::size_t i, const Lane& lane) {
+  TransformerLayer& layer = parts_.layers[i];
+  backend_.rms_norm(lane.hidden, layer.attention_norm, config_.rms_eps, lane.normed);
+  layer.attention->forward(static_cast<int>(i), *lane.batch, lane.normed, lane.block);
+  add(lane.hidden, lane.block);
+  backend_.rms_norm(lane.hidden, layer.feed_forward_norm, config_.rms_eps, lane.normed);
+  layer.feed_forward->begin(lane.number, *lane.batch, lane.hidden, lane.normed);
+}
+
+void Transformer::finish_layer(std::size_t i, const Lane& lane) {
+  parts_.layers[i].feed_forward->finish(lane.number, lane.block);
+  add(lane.hidden, lane.block);
 }
 
 void Transformer::embed(const StepBatch& batch) {
@@ -89,7 +126,8 @@ std::unique_ptr<Transformer> make_transformer(const ModelConfig& config, Checkpo
     }
     fail_input({"architecture", config.architecture_name, "one that the engine has", ""});
   };
-  return std::make_unique<Transformer>(config, parts(), backend, placement.context.recorder);
+  return std::make_unique<Transformer>(config, parts(), backend, placement.context.recorder,
+                                       placement.context.exchange->lanes());
 }
 
 }  // namespace gracemoe

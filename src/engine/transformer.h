@@ -34,9 +34,11 @@ struct TransformerParts {
 class Transformer {
  public:
   Transformer(const ModelConfig& config, TransformerParts parts, const Backend& backend,
-              RoutingRecorder* recorder);
+              RoutingRecorder* recorder, int lanes = 1);
 
   const ModelConfig& config() const { return config_; }
+  // Micro-batches that a step may be cut into (StepBatch::micro_batches).
+  int lanes() const { return lanes_; }
   // A cache for one sequence of up to `positions` tokens.
   KvCache make_cache(int positions) const;
   // Computes the batch, fills the caches and sets their lengths; logits of batch.logit_rows, in
@@ -45,6 +47,15 @@ class Transformer {
   std::span<const float> forward(const StepBatch& batch);
 
  private:
+  // A micro-batch on its way through the layers: its rows of hidden_, normed_ and block_.
+  struct Lane {
+    int number;
+    const StepBatch* batch;
+    std::span<float> hidden, normed, block;
+  };
+  std::vector<Lane> make_lanes(const StepBatch& batch);
+  void begin_layer(std::size_t layer, const Lane& lane);
+  void finish_layer(std::size_t layer, const Lane& lane);
   void embed(const StepBatch& batch);
   void head(const StepBatch& batch);
 
@@ -52,6 +63,8 @@ class Transformer {
   TransformerParts parts_;
   const Backend& backend_;
   RoutingRecorder* recorder_;
+  int lanes_;
+  std::vector<StepBatch> micro_batches_;
   std::vector<float> hidden_, normed_, block_, logits_;  // [rows, hidden] each; [logit rows, vocab]
 };
 

@@ -17,6 +17,9 @@ struct LayerCounters {
   TrafficBytes dispatch_payload, combine_payload;    // rows and partial sums
   TrafficBytes dispatch_metadata, combine_metadata;  // headers, routing entries
   std::int64_t cross_node_rows = 0;                  // rows sent to other nodes in dispatch
+  // Times that this device copied a row for other devices of its node, to a message or to shared
+  // memory.
+  std::int64_t intra_row_copies = 0;
   std::int64_t messages = 0;    // sent in dispatch and combine, those without rows included
   double dispatch_seconds = 0;  // wall time inside dispatch, waiting included
   double combine_seconds = 0;

@@ -1,13 +1,11 @@
-// Carries sets of rows and replies from rank to rank: encodes, checks what comes in, and counts.
+// Carries sets of rows and replies from rank to rank, one phase after the other: encodes, checks
+// what comes in, and counts.
 #pragma once
-#include <cstdint>
 #include <span>
 #include <vector>
 
-#include "exchange/exchange.h"
+#include "exchange/clerk.h"
 #include "exchange/reduce.h"
-#include "exchange/row_set.h"
-#include "exchange/wire.h"
 
 namespace gracemoe {
 
@@ -29,7 +27,7 @@ class Courier {
  public:
   Courier(const ExchangeOptions& options, const Topology& topology, Transport& transport);
   // Every rank calls this at the same points: it numbers the messages' steps.
-  void begin_step(int layer);
+  void begin_step(int layer) { clerk_.begin_step(layer); }
 
   // Sends each rank of `to` what the outbox holds for it; returns what the ranks of `from` sent.
   std::vector<Arrival> trade_rows(const Outbox& outbox, std::span<const int> to,
@@ -43,29 +41,18 @@ class Courier {
                      Phase phase, Replies& replies);
 
   int self() const { return transport_.rank(); }
-  const ExchangeOptions& options() const { return options_; }
-  const Topology& topology() const { return topology_; }
-  ReplyRule rule() const { return rule_; }
-  LayerCounters& counted() { return counters_.layers[static_cast<std::size_t>(layer_)]; }
+  const ExchangeOptions& options() const { return clerk_.options(); }
+  const Topology& topology() const { return clerk_.topology(); }
+  ReplyRule rule() const { return clerk_.rule(); }
+  LayerCounters& counted() { return clerk_.counted(); }
   const ExchangeCounters& counters() const { return counters_; }
   void reset_counters();
 
  private:
-  Stamp stamp(Phase phase) const;
-  RowFormat format_towards(int rank, bool gateway) const;
-  void count(TrafficBytes LayerCounters::*payload, TrafficBytes LayerCounters::*metadata, int to,
-             std::size_t payload_bytes, std::size_t all_bytes);
-
-  ExchangeOptions options_;
-  const Topology& topology_;
   Transport& transport_;
-  ReplyRule rule_;
-  std::size_t row_bytes_;
-  std::uint32_t config_;
-  std::uint32_t step_ = 0;
-  int layer_ = 0;
-  std::vector<Bytes> outgoing_;  // [ranks] kept from call to call for their memory
   ExchangeCounters counters_;
+  Clerk clerk_;
+  std::vector<Bytes> outgoing_;  // [ranks] kept from call to call for their memory
 };
 
 }  // namespace gracemoe

@@ -14,10 +14,21 @@ constexpr std::array<std::pair<ExchangeKind, const char*>, 3> kKinds{{
     {ExchangeKind::kFlatPerDevice, "flat-device"},
     {ExchangeKind::kHierarchical, "hierarchical"},
 }};
-constexpr std::array<std::pair<Reduction, const char*>, 2> kReductions{{
+constexpr std::array<std::pair<Reduction, const char*>, 3> kReductions{{
     {Reduction::kExact, "exact"},
     {Reduction::kFp32, "fp32"},
+    {Reduction::kBf16, "bf16"},
 }};
+constexpr std::array<std::pair<Overlap, const char*>, 3> kOverlaps{{
+    {Overlap::kNone, "none"},
+    {Overlap::kStage, "stage"},
+    {Overlap::kBatch, "batch"},
+}};
+constexpr std::array<std::pair<Intra, const char*>, 2> kIntras{{
+    {Intra::kMpi, "mpi"},
+    {Intra::kShared, "shared"},
+}};
+constexpr int kMaxRanks = 65535;       // a message names ranks in two bytes
 constexpr int kMaxDevicesANode = 256;  // entries name a device inside its node in one byte
 
 template <typename Names>
@@ -53,9 +64,23 @@ const char* to_string(Reduction reduction) {
   return name_of(kReductions, reduction);
 }
 
+Overlap parse_overlap(const std::string& text) {
+  return parse_name(kOverlaps, "overlap", text);
+}
+const char* to_string(Overlap overlap) {
+  return name_of(kOverlaps, overlap);
+}
+Intra parse_intra(const std::string& text) {
+  return parse_name(kIntras, "intra", text);
+}
+const char* to_string(Intra intra) {
+  return name_of(kIntras, intra);
+}
+
 std::unique_ptr<Exchange> make_exchange(const ExchangeOptions& options, const Topology& topology,
                                         Transport& transport) {
   GM_CHECK(transport.size() == topology.devices(), "as many ranks as the topology has devices");
+  GM_CHECK(transport.size() <= kMaxRanks, "more ranks than messages can name");
   GM_CHECK(options.hidden > 0, "hidden of the exchange");
   GM_CHECK(options.layers > 0 && options.layers <= 65535, "layers of the exchange");
   GM_CHECK(options.experts > 0 && options.experts <= 65536, "experts of the exchange");
@@ -65,6 +90,9 @@ std::unique_ptr<Exchange> make_exchange(const ExchangeOptions& options, const To
                   std::to_string(topology.devices_on(node)),
                   "at most " + std::to_string(kMaxDevicesANode), "declare smaller nodes"});
     }
+  }
+  if (options.overlap != Overlap::kNone || options.intra != Intra::kMpi) {
+    return make_overlapped_exchange(options, topology, transport);
   }
   if (options.kind == ExchangeKind::kHierarchical) {
     return make_hierarchical_exchange(options, topology, transport);

@@ -11,6 +11,9 @@
 //   fp32   the default. Of the j entries of one token that share a way back (to one device; under
 //          the hierarchical exchange between nodes: to one node), j * element size <= 4 -> the rows
 //          unreduced (exact, and no more bytes); else one float32 partial sum.
+//   bf16   fewest bytes: one row a way back. j = 1 -> the row unreduced; else one partial sum,
+//   rounded
+//          to bf16: not lossless (docs/numerics.md tells its error). With float32 elements as fp32.
 // Grid: where TokenRoutes::grid gives a token a power of two g, every weighted output is rounded to
 // a multiple of g before it is summed. Sums of such terms are exact in float32 as long as they stay
 // below 2^24 g, so that no order of additions, and no partial sum, changes a single bit: `fp32`
@@ -45,9 +48,26 @@ enum class ExchangeKind {
 ExchangeKind parse_exchange_kind(const std::string& text);  // Error (kUsage) on others
 const char* to_string(ExchangeKind kind);
 
-enum class Reduction { kExact, kFp32 };
-Reduction parse_reduction(const std::string& text);  // "exact", "fp32"; Error (kUsage) on others
+enum class Reduction { kExact, kFp32, kBf16 };
+Reduction parse_reduction(const std::string& text);  // its names above; Error (kUsage) on others
 const char* to_string(Reduction reduction);
+
+// What is done while rows are on the wire.
+enum class Overlap {
+  kNone,   // nothing: the oracle of the other two
+  kStage,  // experts' work whose rows are here; gateways hand rows on as they come
+  kBatch,  // that, and the other half of the step's rows: two lanes
+};
+Overlap parse_overlap(const std::string& text);  // "none", "stage", "batch"; Error (kUsage)
+const char* to_string(Overlap overlap);
+
+// How rows reach the other devices of a node.
+enum class Intra {
+  kMpi,     // in messages: the oracle of the other
+  kShared,  // written once to memory that the node's devices share, and read in place
+};
+Intra parse_intra(const std::string& text);  // "mpi", "shared"; Error (kUsage) on others
+const char* to_string(Intra intra);
 
 enum class Element { kBf16, kFloat32 };
 constexpr std::size_t element_size(Element e) {
@@ -71,11 +91,35 @@ struct ExpertWork {
   int hidden = 0;
   Element element = Element::kBf16;
   int rows = 0;
-  const std::byte* row_data = nullptr;  // [rows, hidden] elements
-  std::vector<std::int32_t> experts;    // [groups] distinct expert ids, ascending
-  std::vector<std::int32_t> offsets;    // [groups + 1] entries of group i: offsets[i]..offsets[i+1]
-  std::vector<std::int32_t> row_of;     // [entries] which row the entry reads
+  const std::byte* row_data = nullptr;   // [rows, hidden] elements; null: they lie apart
+  std::vector<const std::byte*> row_at;  // [rows] where each lies, if row_data is null
+  std::vector<std::int32_t> experts;     // [groups] distinct expert ids, ascending
+  std::vector<std::int32_t> offsets;  // [groups + 1] entries of group i: offsets[i]..offsets[i+1]
+  std::vector<std::int32_t> row_of;   // [entries] which row the entry reads
   int entries() const { return static_cast<int>(row_of.size()); }
+  const std::byte* row(int r) const {
+    const auto at = static_cast<std::size_t>(r);
+    return row_data == nullptr
+               ? row_at[at]
+               : row_data + at * static_cast<std::size_t>(hidden) * element_size(element);
+  }
+};
+
+// Some groups of a lane's work, with where their outputs go: the arrays as in ExpertWork, offsets
+// from 0. The views live until done().
+struct WorkPart {
+  int lane = 0;
+  std::size_t batch = 0;  // the exchange's own
+  const std::byte* row_data = nullptr;
+  std::span<const std::byte* const> row_at;
+  std::span<const std::int32_t> experts, offsets, row_of;
+  std::byte* outputs = nullptr;  // [entries, hidden] to be written
+};
+
+enum class Ready {
+  kPart,   // here is work
+  kLater,  // more will come: wait()
+  kNone,   // all the lane's work has been given out
 };
 
 class Exchange {
@@ -90,6 +134,23 @@ class Exchange {
   // outputs [entries, hidden] in the element type. Adds nothing to what is there: writes
   // sum_j weight_j * output_j to out [tokens, hidden].
   virtual void combine(std::span<const std::byte> outputs, std::span<float> out) = 0;
+
+  // The same in steps, for a caller who computes while rows are under way. Of each lane, in turn:
+  // begin() as dispatch(); next() and done() for every part until kNone; finish() as combine().
+  // Collective: every rank begins and finishes the same lanes in the same order, and finishes all
+  // before it communicates otherwise. Inside a lane parts are given as their rows arrive, other
+  // devices' first; results do not depend on that.
+  virtual int lanes() const { return 1; }
+  virtual void begin(int lane, int layer, const TokenRoutes& routes,
+                     std::span<const std::byte> rows) = 0;
+  virtual Ready next(int lane, WorkPart& part) = 0;
+  virtual void done(const WorkPart& part) = 0;
+  virtual void finish(int lane, std::span<float> out) = 0;
+  // Moves on what is under way, in all lanes: for callers who compute long without it.
+  virtual void progress() {}
+  // Blocks until something has arrived or left.
+  virtual void wait() {}
+
   virtual const ExchangeCounters& counters() const = 0;
   virtual void reset_counters() = 0;
 };
@@ -101,6 +162,8 @@ struct ExchangeOptions {
   int hidden = 0;
   int layers = 0;
   int experts = 65536;  // experts a layer: ids from other ranks are checked against it
+  Overlap overlap = Overlap::kNone;
+  Intra intra = Intra::kMpi;
 };
 // Equal options on every rank (each message carries their hash; Error kPeer where it differs).
 // transport.size() must equal topology.devices(); at most 256 devices a node. Both must outlive the

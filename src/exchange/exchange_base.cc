@@ -14,6 +14,7 @@ ExchangeBase::ExchangeBase(const ExchangeOptions& options, const Topology& topol
   work_.element = options.element;
   replies_.hidden = options.hidden;
   replies_.element = options.element;
+  replies_.partial_element = courier_.rule().partial_element;
   replies_.self = transport.rank();
   replies_.messages.resize(static_cast<std::size_t>(transport.size()));
   replies_.from.resize(static_cast<std::size_t>(transport.size()));
@@ -44,7 +45,8 @@ const ExpertWork& ExchangeBase::dispatch(int layer, const TokenRoutes& routes,
 void ExchangeBase::build_local_work(std::span<const std::byte> rows) {
   std::vector<const RowSet*> sets{&outbox_.rows_to(courier_.self())};
   for (const Arrival& arrival : arrivals_) sets.push_back(&arrival.set);
-  replies_.place = build_work(sets, rows, row_store_, work_);
+  place_ = build_work(sets, rows, work_);
+  replies_.place = place_;
 }
 
 void ExchangeBase::combine(std::span<const std::byte> outputs, std::span<float> out) {
@@ -57,6 +59,35 @@ void ExchangeBase::combine(std::span<const std::byte> outputs, std::span<float> 
   bring_back();
   sum_rows(home_, home_shares_, replies_, out);
   courier_.counted().combine_seconds += wall_seconds() - start;
+}
+
+void ExchangeBase::begin(int lane, int layer, const TokenRoutes& routes,
+                         std::span<const std::byte> rows) {
+  GM_CHECK(lane == 0, "this exchange has one lane");
+  dispatch(layer, routes, rows);
+  outputs_.resize(static_cast<std::size_t>(work_.entries()) * replies_.row_bytes());
+  given_out_ = work_.entries() == 0;
+}
+
+Ready ExchangeBase::next(int, WorkPart& part) {
+  if (given_out_) return Ready::kNone;
+  given_out_ = true;
+  part = {0,
+          0,
+          work_.row_data,
+          work_.row_at,
+          work_.experts,
+          work_.offsets,
+          work_.row_of,
+          outputs_.data()};
+  return Ready::kPart;
+}
+
+void ExchangeBase::done(const WorkPart&) {}
+
+void ExchangeBase::finish(int, std::span<float> out) {
+  GM_CHECK(given_out_, "finish before all work was taken");
+  combine(outputs_, out);
 }
 
 void ExchangeBase::trade_outputs(std::span<const int> peers, Phase phase) {

@@ -15,6 +15,11 @@ class ExchangeBase : public Exchange {
   const ExpertWork& dispatch(int layer, const TokenRoutes& routes,
                              std::span<const std::byte> rows) final;
   void combine(std::span<const std::byte> outputs, std::span<float> out) final;
+  // One lane, and nothing happens beside it: begin() is dispatch(), finish() is combine().
+  void begin(int lane, int layer, const TokenRoutes& routes, std::span<const std::byte> rows) final;
+  Ready next(int lane, WorkPart& part) final;
+  void done(const WorkPart& part) final;
+  void finish(int lane, std::span<float> out) final;
   const ExchangeCounters& counters() const final { return courier_.counters(); }
   void reset_counters() final { courier_.reset_counters(); }
 
@@ -40,7 +45,9 @@ class ExchangeBase : public Exchange {
   RowSet home_;
   std::vector<Share> home_shares_;
   ExpertWork work_;
-  Bytes row_store_;
+  std::vector<std::int32_t> place_;  // [entries] of each its place among the outputs
+  Bytes outputs_;                    // of the form in steps
+  bool given_out_ = false;
 };
 
 std::unique_ptr<Exchange> make_flat_exchange(const ExchangeOptions& options,
@@ -48,5 +55,8 @@ std::unique_ptr<Exchange> make_flat_exchange(const ExchangeOptions& options,
 std::unique_ptr<Exchange> make_hierarchical_exchange(const ExchangeOptions& options,
                                                      const Topology& topology,
                                                      Transport& transport);
+// Any kind, with what the two above lack: lanes, work while rows are under way, shared memory.
+std::unique_ptr<Exchange> make_overlapped_exchange(const ExchangeOptions& options,
+                                                   const Topology& topology, Transport& transport);
 
 }  // namespace gracemoe

@@ -1,7 +1,6 @@
 #include "exchange/expert_work.h"
 
 #include <algorithm>
-#include <cstring>
 #include <functional>
 #include <limits>
 
@@ -42,13 +41,6 @@ RowPlaces find_rows(std::span<const RowSet* const> sets, std::span<const std::by
   return places;
 }
 
-void copy_rows(const RowPlaces& places, std::size_t row_bytes, std::vector<std::byte>& store) {
-  store.resize(places.row.size() * row_bytes);
-  for (std::size_t r = 0; r < places.row.size(); ++r) {
-    std::memcpy(store.data() + r * row_bytes, places.row[r], row_bytes);
-  }
-}
-
 // Next free output of every expert, ascending; fills work's groups.
 std::vector<std::int32_t> group_by_expert(std::span<const RowSet* const> sets, ExpertWork& work) {
   std::vector<std::int32_t> next;
@@ -73,19 +65,18 @@ std::vector<std::int32_t> group_by_expert(std::span<const RowSet* const> sets, E
 }  // namespace
 
 std::vector<std::int32_t> build_work(std::span<const RowSet* const> sets,
-                                     std::span<const std::byte> home, std::vector<std::byte>& store,
-                                     ExpertWork& work) {
+                                     std::span<const std::byte> home, ExpertWork& work) {
   std::size_t entries = 0;
   for (const RowSet* set : sets) entries += set->expert.size();
   GM_CHECK(entries <= std::numeric_limits<std::int32_t>::max(), "too many entries on a device");
   const std::size_t row_bytes = static_cast<std::size_t>(work.hidden) * element_size(work.element);
-  const RowPlaces places = find_rows(sets, home);
+  RowPlaces places = find_rows(sets, home);
+  work.row_at.clear();
+  work.row_data = nullptr;
   if (places.all_at_home) {
     work.row_data = home.data();
     work.rows = static_cast<int>(home.size() / row_bytes);
   } else {
-    copy_rows(places, row_bytes, store);
-    work.row_data = store.data();
     work.rows = static_cast<int>(places.row.size());
   }
   std::vector<std::int32_t> next = group_by_expert(sets, work);
@@ -99,6 +90,7 @@ std::vector<std::int32_t> build_work(std::span<const RowSet* const> sets,
     }
     work.row_of[static_cast<std::size_t>(place[entry])] = row;
   });
+  if (!places.all_at_home) work.row_at = std::move(places.row);
   return place;
 }
 

@@ -7,7 +7,7 @@ namespace gracemoe {
 namespace {
 
 constexpr Phase kDispatch{1, "dispatch"};
-constexpr Phase kCombine{2, "combine"};
+constexpr Phase kCombine{2, "combine", -1, 1};
 
 class FlatExchange final : public ExchangeBase {
  public:

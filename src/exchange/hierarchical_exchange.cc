@@ -11,9 +11,9 @@ namespace gracemoe {
 namespace {
 
 constexpr Phase kDispatchCross{11, "dispatch between nodes"};
-constexpr Phase kDispatchIntra{12, "dispatch inside the node"};
-constexpr Phase kCombineIntra{13, "combine inside the node"};
-constexpr Phase kCombineCross{14, "combine between nodes"};
+constexpr Phase kDispatchIntra{12, "dispatch inside the node", -1, 1};
+constexpr Phase kCombineIntra{13, "combine inside the node", -1, 2};
+constexpr Phase kCombineCross{14, "combine between nodes", -1, 3};
 
 class HierarchicalExchange final : public ExchangeBase {
  public:

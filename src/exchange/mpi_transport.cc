@@ -6,8 +6,10 @@
 
 #include <sched.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
+#include <limits>
 #include <thread>
 
 #include "base/clock.h"
@@ -27,6 +29,10 @@ constexpr double kSleepAfterSeconds = 1e-3;
 constexpr double kSleepShare = 1.0 / 16;
 constexpr double kLongestSleepSeconds = 500e-6;
 
+// What a wait is given beyond the timeout for each of its Phase::depth.
+constexpr double kLeastDelay = 0.25;
+constexpr double kDelayShare = 0.05;
+
 std::string name_of_rank(int rank) {
   return "rank " + std::to_string(rank);
 }
@@ -34,7 +40,10 @@ std::string name_of_rank(int rank) {
 // The only waiting there is: between polls that found nothing.
 class Patience {
  public:
-  explicit Patience(const MpiWaitOptions& options) : options_(options) {}
+  Patience(const MpiWaitOptions& options, int depth)
+      : options_(options),
+        timeout_(options.timeout_seconds +
+                 depth * std::max(kLeastDelay, kDelayShare * options.timeout_seconds)) {}
   void progressed() {
     polls_ = 0;
     since_ = 0;
@@ -50,11 +59,12 @@ class Patience {
     } else {
       sched_yield();
     }
-    return options_.timeout_seconds <= 0 || now - since_ < options_.timeout_seconds;
+    return options_.timeout_seconds <= 0 || now - since_ < timeout_;
   }
 
  private:
   const MpiWaitOptions& options_;
+  double timeout_;
   int polls_ = 0;
   double since_ = 0;
 };
@@ -109,7 +119,7 @@ class Sending {
   }
 
  private:
-  const Phase& phase_;
+  Phase phase_;
   std::vector<int> to_;                // [frames]
   std::vector<MPI_Request> requests_;  // [frames]
   std::vector<int> finished_;
@@ -125,8 +135,9 @@ class Receiving {
   int from() const { return message_.from; }
   IncomingMessage& message() { return message_; }
 
-  // True if a frame was met or has arrived.
-  bool poll(MPI_Comm comm, std::size_t frame_bytes, const Phase& phase) {
+  // True if a frame was met or has arrived. `tag`: of the messages to look at; where it is any, one
+  // of another phase is an error.
+  bool poll(MPI_Comm comm, std::size_t frame_bytes, const Phase& phase, int tag = MPI_ANY_TAG) {
     if (done_) return false;
     int flag = 0;
     MPI_Status status;
@@ -136,7 +147,7 @@ class Receiving {
       done_ = frame_ < frame_bytes;
       return true;
     }
-    check_mpi(MPI_Iprobe(message_.from, MPI_ANY_TAG, comm, &flag, &status), doing(phase));
+    check_mpi(MPI_Iprobe(message_.from, tag, comm, &flag, &status), doing(phase));
     if (flag == 0) return false;
     meet_frame(comm, frame_bytes, phase, status);
     return true;
@@ -200,8 +211,25 @@ void check_mpi(int code, const std::string& doing) {
         "", "", "look for a rank or a host that has failed"});
 }
 
+// What was begun and is not done.
+struct MpiTransport::UnderWay {
+  struct Out {
+    Outbound* message;
+    Sending sending;
+  };
+  struct In {
+    Inbound* message;
+    Receiving receiving;
+  };
+  std::vector<Out> out;
+  std::vector<In> in;
+};
+
 MpiTransport::MpiTransport(MPI_Comm comm, std::size_t frame_bytes, const MpiWaitOptions& wait)
-    : comm_(comm), frame_bytes_(frame_bytes), wait_(wait) {
+    : comm_(comm),
+      frame_bytes_(frame_bytes),
+      wait_(wait),
+      under_way_(std::make_unique<UnderWay>()) {
   check_mpi(MPI_Comm_rank(comm, &rank_), "asking for the rank");
   check_mpi(MPI_Comm_size(comm, &size_), "asking for the number of ranks");
 }
@@ -211,7 +239,7 @@ std::vector<IncomingMessage> MpiTransport::exchange(std::span<const OutgoingMess
   Sending sending(comm_, out, frame_bytes_, phase);
   std::vector<Receiving> receiving;
   for (const int rank : from) receiving.emplace_back(rank);
-  Patience patience(wait_);
+  Patience patience(wait_, phase.depth);
   for (std::size_t left = from.size(); left > 0 || !sending.done();) {
     bool progress = sending.poll();
     std::vector<int> silent;
@@ -232,6 +260,75 @@ std::vector<IncomingMessage> MpiTransport::exchange(std::span<const OutgoingMess
   std::vector<IncomingMessage> in;
   for (Receiving& message : receiving) in.push_back(std::move(message.message()));
   return in;
+}
+
+MpiTransport::~MpiTransport() = default;
+
+void MpiTransport::begin_send(Outbound& message) {
+  const OutgoingMessage out{message.to, message.bytes};
+  under_way_->out.push_back({&message, Sending(comm_, {&out, 1}, frame_bytes_, message.phase)});
+}
+
+void MpiTransport::begin_receive(Inbound& message) {
+  for (const UnderWay::In& other : under_way_->in)
+    GM_CHECK(other.message->from != message.from || other.message->phase.tag != message.phase.tag,
+             "two messages of one rank and phase awaited at once");
+  under_way_->in.push_back({&message, Receiving(message.from)});
+}
+
+bool MpiTransport::advance() {
+  bool moved = false;
+  std::erase_if(under_way_->out, [&](UnderWay::Out& out) {
+    moved |= out.sending.poll();
+    return out.message->done = out.sending.done();
+  });
+  std::erase_if(under_way_->in, [&](UnderWay::In& in) {
+    const Phase& phase = in.message->phase;
+    while (in.receiving.poll(comm_, frame_bytes_, phase, phase.tag)) moved = true;
+    if (!in.receiving.done()) return false;
+    in.message->bytes = std::move(in.receiving.message().bytes);
+    return in.message->done = true;
+  });
+  return moved;
+}
+
+void MpiTransport::poll() {
+  advance();
+}
+
+void MpiTransport::wait() {
+  const auto left = [&] { return under_way_->out.size() + under_way_->in.size(); };
+  if (left() == 0) return;
+  Patience patience(wait_, first_phase().depth);
+  for (const std::size_t before = left(); left() == before;) {
+    if (advance())
+      patience.progressed();
+    else if (!patience.idle())
+      fail_waiting();
+  }
+}
+
+// Of all that is awaited, the phase on which the fewest others hang.
+Phase MpiTransport::first_phase() const {
+  Phase first;
+  first.depth = std::numeric_limits<int>::max();
+  const auto look = [&](const Phase& phase) {
+    if (phase.depth < first.depth) first = phase;
+  };
+  for (const UnderWay::In& in : under_way_->in) look(in.message->phase);
+  if (under_way_->in.empty())
+    for (const UnderWay::Out& out : under_way_->out) look(out.message->phase);
+  return first;
+}
+
+void MpiTransport::fail_waiting() const {
+  const Phase phase = first_phase();
+  std::vector<int> silent, deaf;
+  for (const UnderWay::In& in : under_way_->in)
+    if (in.message->phase.tag == phase.tag) silent.push_back(in.message->from);
+  for (const UnderWay::Out& out : under_way_->out)
+    if (out.message->phase.tag == phase.tag) deaf.push_back(out.message->to);
+  fail_silent(silent, deaf, phase, wait_.timeout_seconds);
 }
 
 }  // namespace gracemoe

@@ -3,6 +3,7 @@
 #pragma once
 #include <mpi.h>
 
+#include <memory>
 #include <string>
 
 #include "exchange/transport.h"
@@ -24,15 +25,26 @@ class MpiTransport final : public Transport {
   MpiTransport(MPI_Comm comm, std::size_t frame_bytes, const MpiWaitOptions& wait);
   int rank() const override { return rank_; }
   int size() const override { return size_; }
+  ~MpiTransport() override;
   std::vector<IncomingMessage> exchange(std::span<const OutgoingMessage> out,
                                         std::span<const int> from, const Phase& phase) override;
+  void begin_send(Outbound& message) override;
+  void begin_receive(Inbound& message) override;
+  void poll() override;
+  void wait() override;
 
  private:
+  struct UnderWay;
+  bool advance();  // true if anything moved
+  Phase first_phase() const;
+  [[noreturn]] void fail_waiting() const;
+
   MPI_Comm comm_;
   int rank_ = 0;
   int size_ = 1;
   std::size_t frame_bytes_;
   MpiWaitOptions wait_;
+  std::unique_ptr<UnderWay> under_way_;
 };
 
 }  // namespace gracemoe

@@ -37,8 +37,28 @@ void add_scaled(float* __restrict acc, const std::byte* __restrict row, float we
   }
 }
 
-void add_partial(float* __restrict acc, const std::byte* __restrict partial, int n) {
+void add_partial(float* __restrict acc, const std::byte* __restrict partial, int n,
+                 Element element) {
+  if (element == Element::kBf16) {
+    for (int i = 0; i < n; ++i)
+      acc[i] += to_float(bf16{load<std::uint16_t>(partial + 2 * std::ptrdiff_t{i})});
+    return;
+  }
   for (int i = 0; i < n; ++i) acc[i] += load<float>(partial + 4 * std::ptrdiff_t{i});
+}
+
+// Returns the byte behind it.
+std::byte* put_partial(std::span<const float> partial, Element element, std::byte* out) {
+  if (element == Element::kBf16) {
+    for (const float x : partial) {
+      const bf16 rounded = to_bf16(x);
+      std::memcpy(out, &rounded, sizeof(rounded));
+      out += sizeof(rounded);
+    }
+    return out;
+  }
+  std::memcpy(out, partial.data(), partial.size_bytes());
+  return out + partial.size_bytes();
 }
 
 }  // namespace
@@ -54,7 +74,7 @@ void sum_row(std::span<const Share> shares, std::span<const float> weights, floa
                    replies.element);
         break;
       case Share::Kind::kPartial:
-        add_partial(out, replies.at(shares[e]), replies.hidden);
+        add_partial(out, replies.at(shares[e]), replies.hidden, replies.partial_element);
         break;
       case Share::Kind::kCovered:
         break;
@@ -87,8 +107,7 @@ void write_reply(const RowSet& set, std::span<const Share> shares, const Replies
     if (rule.partial(set.count(r))) {
       sum_row(shares.subspan(first, count), weights.subspan(first, count),
               set.grid[static_cast<std::size_t>(r)], replies, partial.data());
-      std::memcpy(out, partial.data(), partial.size() * sizeof(float));
-      out += partial.size() * sizeof(float);
+      out = put_partial(partial, rule.partial_element, out);
       continue;
     }
     for (const Share& share : shares.subspan(first, count)) {

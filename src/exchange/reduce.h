@@ -13,12 +13,14 @@ namespace gracemoe {
 // The results at hand.
 struct Replies {
   Element element = Element::kBf16;
+  Element partial_element = Element::kFloat32;  // of partial sums, as the ReplyRule says
   int hidden = 0;
   int self = 0;
   std::vector<Bytes> messages;         // [ranks] as they came in
   std::vector<const std::byte*> from;  // [ranks] the reply's units, any alignment; null where none
   const std::byte* outputs = nullptr;  // [entries, hidden] computed here, not owned
-  std::vector<std::int32_t> place;     // [entries] where an entry's output is in `outputs`
+  // [entries] where an entry's output is in `outputs`, not owned
+  std::span<const std::int32_t> place{};
 
   std::size_t row_bytes() const { return static_cast<std::size_t>(hidden) * element_size(element); }
   const std::byte* at(const Share& share) const {

@@ -56,6 +56,7 @@ void set_home_rows(const TokenRoutes& routes, int devices, std::span<const std::
 
 ReplyRule ReplyRule::of(Reduction reduction, Element element) {
   if (reduction == Reduction::kExact) return {};
+  if (reduction == Reduction::kBf16) return {1, element};
   return {static_cast<int>(sizeof(float) / element_size(element))};
 }
 

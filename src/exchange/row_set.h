@@ -3,8 +3,9 @@
 // A RowSet is a list of rows with, for each, the entries (chosen expert instances) that need it. A
 // device holds one for its own tokens, a gateway one for what another node's device sent. An Outbox
 // splits such sets by the next rank on each entry's way; what comes back from that rank is its
-// *reply*: for every row sent, in order, either its entries' output rows or one float32 partial
-// sum. A Share tells where, in the replies, an entry of the parent finds its result.
+// *reply*: for every row sent, in order, either its entries' output rows or one partial sum
+// (float32, or bf16 as the reduction says). A Share tells where, in the replies, an entry of the
+// parent finds its result.
 #pragma once
 #include <algorithm>
 #include <climits>
@@ -42,9 +43,11 @@ void set_home_rows(const TokenRoutes& routes, int devices, std::span<const std::
                    std::size_t row_bytes, RowSet& home);
 
 // The rule of exchange.h on what comes back for the j entries of a row. A reply is counted in units
-// of one row in the element type: a float32 partial sum is 2 units of bf16, 1 of float32.
+// of one row in the element type: a float32 partial sum is 2 units of bf16, 1 of float32; a bf16
+// partial sum is 1.
 struct ReplyRule {
-  int raw_limit = INT_MAX;  // up to so many entries: rows unreduced
+  int raw_limit = INT_MAX;  // up to so many entries: rows unreduced; beyond: so many units
+  Element partial_element = Element::kFloat32;
   static ReplyRule of(Reduction reduction, Element element);
   bool partial(int j) const { return j > raw_limit; }
   int units(int j) const { return std::min(j, raw_limit); }
@@ -53,7 +56,7 @@ struct ReplyRule {
 struct Share {
   enum class Kind : std::uint8_t {
     kRow,      // an output row in the element type, not weighted yet
-    kPartial,  // a float32 sum of this and later entries of the row, weighted
+    kPartial,  // a sum of this and later entries of the row, weighted
     kCovered,  // contained in the partial sum of an earlier entry
   };
   std::int32_t rank = 0;  // in whose reply; own rank: computed here

@@ -12,7 +12,7 @@ constexpr Phase kBarrier{900, "barrier"};
 constexpr Phase kSum{901, "sum"};
 constexpr Phase kMax{902, "maximum"};
 constexpr Phase kGather{903, "gather"};
-constexpr Phase kBroadcast{904, "broadcast"};
+constexpr Phase kBroadcast{904, "broadcast", -1, 1};  // of what was gathered
 
 class LocalTransport final : public Transport {
  public:
@@ -35,6 +35,15 @@ std::string to_string(const Phase& phase) {
 std::unique_ptr<Transport> make_local_transport() {
   return std::make_unique<LocalTransport>();
 }
+
+void Transport::begin_send(Outbound&) {
+  GM_CHECK(false, "this transport has no peer to send to");
+}
+void Transport::begin_receive(Inbound&) {
+  GM_CHECK(false, "this transport has no peer to receive from");
+}
+void Transport::poll() {}
+void Transport::wait() {}
 
 // Dissemination: after the round of distance s a rank has heard, indirectly, of the 2s - 1 before.
 void Transport::barrier() {

@@ -30,8 +30,28 @@ struct Phase {
   int tag = 0;            // in [0, 1000): the same on both sides of a message
   const char* name = "";  // static text: "dispatch between nodes"
   int layer = -1;         // MoE layer, -1: none
+  // How many other waits of the step may hang on the same silent rank before this one does. Such a
+  // wait is allowed a little longer, so that the rank that waits for the culprit itself speaks
+  // first.
+  int depth = 0;
 };
 std::string to_string(const Phase& phase);  // "dispatch between nodes, layer 3"
+
+// A message that is being sent while other things are done. It and `bytes` stay where they are
+// until `done`.
+struct Outbound {
+  int to = 0;
+  Phase phase;
+  std::span<const std::byte> bytes;
+  bool done = false;
+};
+// A message that is awaited; stays where it is until `done`, when its bytes are here.
+struct Inbound {
+  int from = 0;
+  Phase phase;
+  Bytes bytes;
+  bool done = false;
+};
 
 // One implementation supplies exchange(); the collectives are written over it, so that every wait
 // of a run happens in one function that knows its peer, and a sum has one order: by rank.
@@ -47,6 +67,17 @@ class Transport {
   // Error (kPeer) naming peer and phase: a peer failed, is silent, or is in another phase.
   virtual std::vector<IncomingMessage> exchange(std::span<const OutgoingMessage> out,
                                                 std::span<const int> from, const Phase& phase) = 0;
+
+  // The asynchronous form, for one who has work to do meanwhile. Messages of one sender with the
+  // same tag arrive in the order sent; those of different tags in any. At most one Inbound of a
+  // rank and tag at a time. Things move on, and are marked done, inside poll() and wait() alone;
+  // between begin_... and done no other function of the transport may be called. poll() never
+  // blocks; wait() returns once anything more is done, at once if nothing is under way. Errors as
+  // exchange().
+  virtual void begin_send(Outbound& message);
+  virtual void begin_receive(Inbound& message);
+  virtual void poll();
+  virtual void wait();
 
   // Collective over all ranks; n ranks take ceil(log2 n) rounds, the gather one of n - 1 messages.
   void barrier();

@@ -13,6 +13,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "messages are little-endian");
 
 constexpr std::size_t kAlign = 4;
+constexpr std::size_t kPlace = sizeof(std::uint64_t);
 constexpr float kNotNeeded = std::numeric_limits<float>::quiet_NaN();
 
 [[noreturn]] void fail_message(const Stamp& stamp, int sender, const std::string& what,
@@ -44,7 +45,8 @@ WireHeader make_header(const Stamp& stamp, int sender) {
   header.step = stamp.step;
   header.layer = static_cast<std::uint16_t>(stamp.phase.layer);
   header.phase = static_cast<std::uint16_t>(stamp.phase.tag);
-  header.sender = static_cast<std::uint32_t>(sender);
+  header.sender = static_cast<std::uint16_t>(sender);
+  header.origin = static_cast<std::uint16_t>(stamp.origin < 0 ? sender : stamp.origin);
   return header;
 }
 
@@ -61,6 +63,7 @@ WireHeader read_header(std::span<const std::byte> bytes, const Stamp& stamp, int
   check_field(stamp, sender, "layer", header.layer, wanted.layer);
   check_field(stamp, sender, "phase", header.phase, wanted.phase);
   check_field(stamp, sender, "sender", header.sender, wanted.sender);
+  check_field(stamp, sender, "origin", header.origin, wanted.origin);
   return header;
 }
 
@@ -73,7 +76,7 @@ struct Layout {
     devices = experts + sizeof(std::uint16_t) * std::uint64_t{header.entries};
     counts = devices + (format.devices > 1 ? std::uint64_t{header.entries} : 0);
     rows = (counts + header.rows + kAlign - 1) / kAlign * kAlign;
-    end = rows + header.rows * std::uint64_t{format.row_bytes};
+    end = rows + header.rows * std::uint64_t{format.shared.empty() ? format.row_bytes : kPlace};
   }
 };
 
@@ -92,6 +95,23 @@ void check_counts(const std::byte* counts, const WireHeader& header, const Stamp
   }
   check_field(stamp, sender, "entries of all rows", entries, header.entries);
   check_field(stamp, sender, "weights", header.weights, weights);
+}
+
+// Where the sender's memory holds `bytes` bytes from the place that stands at `at`.
+const std::byte* find_shared(const std::byte* at, std::uint64_t bytes,
+                             std::span<const std::byte> shared, const Stamp& stamp, int sender) {
+  std::uint64_t place = 0;
+  std::memcpy(&place, at, sizeof(place));
+  if (place > shared.size() || bytes > shared.size() - place)
+    fail_message(stamp, sender, "place in shared memory", std::to_string(place),
+                 "at most " + std::to_string(shared.size()) + " - " + std::to_string(bytes));
+  return shared.data() + place;
+}
+
+std::uint64_t place_in(std::span<const std::byte> shared, const std::byte* at) {
+  GM_CHECK(at >= shared.data() && at <= shared.data() + shared.size(),
+           "what is shared lies outside of the shared memory");
+  return static_cast<std::uint64_t>(at - shared.data());
 }
 
 struct EntryReader {
@@ -158,8 +178,15 @@ std::size_t encode_rows(const RowSet& set, const Stamp& stamp, int sender, const
   at = put(at, counts.data(), counts.size());
   std::byte* rows = out.data() + layout.rows;
   std::fill(at, rows, std::byte{0});
-  for (const std::byte* row : set.row) rows = put(rows, row, format.row_bytes);
-  return layout.end - layout.rows;
+  if (format.shared.empty()) {
+    for (const std::byte* row : set.row) rows = put(rows, row, format.row_bytes);
+  } else {
+    for (const std::byte* row : set.row) {
+      const std::uint64_t place = place_in(format.shared, row);
+      rows = put(rows, &place, 1);
+    }
+  }
+  return set.row.size() * format.row_bytes;
 }
 
 void decode_rows(std::span<const std::byte> bytes, const Stamp& stamp, int sender,
@@ -178,12 +205,41 @@ void decode_rows(std::span<const std::byte> bytes, const Stamp& stamp, int sende
   for (std::uint32_t r = 0; r < header.rows; ++r) {
     const auto count = std::to_integer<int>(counts[r]);
     const bool partial = format.rule.partial(count);
-    set.begin_row(bytes.data() + layout.rows + r * format.row_bytes,
-                  partial ? EntryReader::next<float>(reader.weights) : kNotNeeded);
+    const std::byte* row = format.shared.empty()
+                               ? bytes.data() + layout.rows + r * format.row_bytes
+                               : find_shared(bytes.data() + layout.rows + r * kPlace,
+                                             format.row_bytes, format.shared, stamp, sender);
+    set.begin_row(row, partial ? EntryReader::next<float>(reader.weights) : kNotNeeded);
     for (int e = 0; e < count; ++e) {
       read_entry(reader, partial, stamp, sender, format, set);
     }
   }
+}
+
+int origin_of(std::span<const std::byte> bytes, const Stamp& stamp, int sender) {
+  if (bytes.size() < sizeof(WireHeader))
+    fail_message(stamp, sender, "bytes", std::to_string(bytes.size()), "a header of 32");
+  WireHeader header;
+  std::memcpy(&header, bytes.data(), sizeof(header));
+  return header.origin;
+}
+
+void place_reply(const Stamp& stamp, int sender, int units, std::span<const std::byte> shared,
+                 const std::byte* at, Bytes& out) {
+  WireHeader header = make_header(stamp, sender);
+  header.rows = static_cast<std::uint32_t>(units);
+  const std::uint64_t place = place_in(shared, at);
+  out.resize(sizeof(WireHeader) + kPlace);
+  put(put(out.data(), &header, 1), &place, 1);
+}
+
+const std::byte* find_reply(std::span<const std::byte> bytes, const Stamp& stamp, int sender,
+                            int units, std::size_t row_bytes, std::span<const std::byte> shared) {
+  const WireHeader header = read_header(bytes, stamp, sender);
+  check_field(stamp, sender, "rows of the reply", header.rows, static_cast<std::uint64_t>(units));
+  check_field(stamp, sender, "bytes", bytes.size(), sizeof(WireHeader) + kPlace);
+  return find_shared(bytes.data() + sizeof(WireHeader),
+                     static_cast<std::uint64_t>(units) * row_bytes, shared, stamp, sender);
 }
 
 std::byte* begin_reply(const Stamp& stamp, int sender, int units, std::size_t row_bytes,

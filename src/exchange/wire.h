@@ -7,8 +7,10 @@
 //            devices  u8  [entries]  number inside the receiver's node; only towards a gateway of a
 //                                    node of several devices
 //            counts   u8  [rows]     entries of each row
-//            zero bytes up to a multiple of 4, then the rows' elements, contiguous
-//   reply:   `rows` units (ReplyRule) of one row's bytes each
+//            zero bytes up to a multiple of 4, then the rows' elements, contiguous; or, where
+//            sender and receiver share memory, u64 [rows]: where in the sender's each row lies
+//   reply:   `rows` units (ReplyRule) of one row's bytes each, contiguous; or a u64: where in the
+//            sender's memory they lie
 // A row needs no name: replies come in the order of the rows sent. Entries are in top-k order, so
 // that slots need not travel either. At k = 8 all of a row's entries are 61 bytes: 1.5% of a bf16
 // row of 2048.
@@ -28,8 +30,9 @@ struct WireHeader {
   std::uint32_t step;    // number of the dispatch since the exchange was made
   std::uint16_t layer;
   std::uint16_t phase;  // tag
-  std::uint32_t sender;
-  std::uint32_t rows;  // rows, or units of a reply
+  std::uint16_t sender;
+  std::uint16_t origin;  // whose rows these are, or go back to: the sender's, or a client's of it
+  std::uint32_t rows;    // rows, or units of a reply
   std::uint32_t entries;
   std::uint32_t weights;
 };
@@ -41,6 +44,7 @@ struct Stamp {
   std::uint32_t config = 0;
   std::uint32_t step = 0;
   Phase phase;
+  int origin = -1;  // -1: the sender
 };
 
 struct RowFormat {
@@ -49,7 +53,12 @@ struct RowFormat {
   int experts = 0;       // ids below
   int first_device = 0;  // entries' devices are first_device .. first_device + devices - 1
   int devices = 1;       // at most 256
+  // The sender's memory, where the receiver shares it; empty: rows travel.
+  std::span<const std::byte> shared{};
 };
+
+// Whose rows a message is about. Error (kPeer) if it is too short to say.
+int origin_of(std::span<const std::byte> bytes, const Stamp& stamp, int sender);
 
 // Overwrites `out` with the message; returns how many of its bytes are rows.
 std::size_t encode_rows(const RowSet& set, const Stamp& stamp, int sender, const RowFormat& format,
@@ -65,5 +74,11 @@ std::byte* begin_reply(const Stamp& stamp, int sender, int units, std::size_t ro
 // The units of a reply. Errors as above, also if there are other than `units` of them.
 const std::byte* decode_reply(std::span<const std::byte> bytes, const Stamp& stamp, int sender,
                               int units, std::size_t row_bytes);
+
+// A reply whose units lie in the sender's memory `shared`, at `at`.
+void place_reply(const Stamp& stamp, int sender, int units, std::span<const std::byte> shared,
+                 const std::byte* at, Bytes& out);
+const std::byte* find_reply(std::span<const std::byte> bytes, const Stamp& stamp, int sender,
+                            int units, std::size_t row_bytes, std::span<const std::byte> shared);
 
 }  // namespace gracemoe

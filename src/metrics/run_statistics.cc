@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 
 namespace gracemoe {
@@ -88,6 +89,18 @@ TrafficTotals total_traffic(const RunStatistics& run) {
     }
   }
   return total;
+}
+
+BusiestLink busiest_link(const RunStatistics& run) {
+  std::map<int, std::int64_t> sent;
+  for (const auto& layer : run.layers)
+    for (std::size_t d = 0; d < layer.size(); ++d)
+      sent[run.devices[d].node] +=
+          layer[d].dispatch_payload.cross_node + layer[d].combine_payload.cross_node;
+  BusiestLink busiest;
+  for (const auto& [node, bytes] : sent)
+    if (bytes > busiest.bytes) busiest = {node, bytes};
+  return busiest;
 }
 
 double cross_node_mb(const RunStatistics& run) {

@@ -100,6 +100,14 @@ TrafficTotals total_traffic(const RunStatistics& run);
 double cross_node_mb(const RunStatistics& run);  // payload, 10^6 bytes
 double intra_node_mb(const RunStatistics& run);
 
+// The link of the node that sends most to other nodes, payload of dispatch and combine. With two
+// nodes this is the busier direction of their link: what one sends the other receives.
+struct BusiestLink {
+  int node = 0;
+  std::int64_t bytes = 0;
+};
+BusiestLink busiest_link(const RunStatistics& run);
+
 struct LoadBalance {
   double std =
       0;  // population standard deviation over devices, mean over layers; (token, expert) pairs

@@ -16,12 +16,19 @@ LadderRow row_of(const RunStatistics& run, double first_s) {
   LadderRow row;
   row.name = run.name;
   row.end_to_end_s = run.end_to_end_s;
+  row.prefill_s = run.prefill_s;
+  row.decode_s = run.decode_s;
   row.all_to_all_s = mean_all_to_all_s(run);
   row.all_to_all_max_s = max_all_to_all_s(run);
   row.expert_compute_s = mean_expert_compute_s(run);
   row.cross_node_mb = cross_node_mb(run);
   row.intra_node_mb = intra_node_mb(run);
-  const auto metadata = total_traffic(run).metadata();
+  const TrafficTotals traffic = total_traffic(run);
+  row.dispatch_cross_mb = 1e-6 * static_cast<double>(traffic.dispatch_payload.cross_node);
+  row.dispatch_intra_mb = 1e-6 * static_cast<double>(traffic.dispatch_payload.intra_node);
+  row.busiest_link_mb = 1e-6 * static_cast<double>(busiest_link(run).bytes);
+  row.messages = traffic.messages;
+  const auto metadata = traffic.metadata();
   row.metadata_mb = 1e-6 * static_cast<double>(metadata.cross_node + metadata.intra_node);
   row.device_idle_s = mean_idle_s(run);
   row.load_std = balance.std;
@@ -67,12 +74,18 @@ bool fastest(const std::vector<LadderRow>& rows, const LadderRow& row) {
 OrderedJson json_of(const LadderRow& row) {
   return {{"name", row.name},
           {"end_to_end_s", row.end_to_end_s},
+          {"prefill_s", row.prefill_s},
+          {"decode_s", row.decode_s},
           {"all_to_all_s", row.all_to_all_s},
           {"all_to_all_max_s", row.all_to_all_max_s},
           {"expert_compute_s", row.expert_compute_s},
           {"cross_node_mb", row.cross_node_mb},
           {"intra_node_mb", row.intra_node_mb},
+          {"dispatch_cross_node_mb", row.dispatch_cross_mb},
+          {"dispatch_intra_node_mb", row.dispatch_intra_mb},
+          {"busiest_link_mb", row.busiest_link_mb},
           {"metadata_mb", row.metadata_mb},
+          {"messages", row.messages},
           {"device_idle_s", row.device_idle_s},
           {"load_std", row.load_std},
           {"load_max_over_mean", row.load_max_over_mean},
@@ -128,7 +141,7 @@ void print_ladder(std::span<const RunStatistics> runs) {
   std::fflush(stdout);
 }
 
-std::string ladder_json(std::span<const RunStatistics> runs) {
+OrderedJson ladder_document(std::span<const RunStatistics> runs) {
   const RunStatistics none;
   const auto& first = runs.empty() ? none : runs.front();
   OrderedJson rows = OrderedJson::array();
@@ -138,19 +151,22 @@ std::string ladder_json(std::span<const RunStatistics> runs) {
     for (const auto& [key, value] : runs[i].settings) settings[key] = value;
     rows[i]["settings"] = std::move(settings);
   }
-  const OrderedJson json = {{"format", "gracemoe-ladder"},
-                            {"version", 1},
-                            {"machine",
-                             {{"cpu", first.machine.cpu},
-                              {"cores", first.machine.cores},
-                              {"memory_bytes", first.machine.memory_bytes},
-                              {"system", first.machine.system}}},
-                            {"workload",
-                             {{"prompts", first.workload.prompts},
-                              {"prompt_tokens", first.workload.prompt_tokens},
-                              {"generated_tokens", first.workload.generated_tokens}}},
-                            {"rows", std::move(rows)}};
-  return json.dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
+  return {{"format", "gracemoe-ladder"},
+          {"version", 1},
+          {"machine",
+           {{"cpu", first.machine.cpu},
+            {"cores", first.machine.cores},
+            {"memory_bytes", first.machine.memory_bytes},
+            {"system", first.machine.system}}},
+          {"workload",
+           {{"prompts", first.workload.prompts},
+            {"prompt_tokens", first.workload.prompt_tokens},
+            {"generated_tokens", first.workload.generated_tokens}}},
+          {"rows", std::move(rows)}};
+}
+
+std::string ladder_json(std::span<const RunStatistics> runs) {
+  return ladder_document(runs).dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
 
 void write_ladder_json(const std::filesystem::path& path, std::span<const RunStatistics> runs) {

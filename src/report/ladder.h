@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "metrics/run_statistics.h"
 #include "report/text_table.h"
 
@@ -15,12 +16,15 @@ namespace gracemoe {
 
 struct LadderRow {
   std::string name;
-  double end_to_end_s = 0;
+  double end_to_end_s = 0, prefill_s = 0, decode_s = 0;
   double all_to_all_s = 0;      // mean over devices
   double all_to_all_max_s = 0;  // the slowest device
   double expert_compute_s = 0;  // mean over devices
   double cross_node_mb = 0;     // payload, 10^6 bytes
   double intra_node_mb = 0;
+  double dispatch_cross_mb = 0, dispatch_intra_mb = 0;  // the way out, of the two
+  double busiest_link_mb = 0;           // payload sent by the node that sends most to other nodes
+  std::int64_t messages = 0;            // sent in dispatch and combine, to any device
   double metadata_mb = 0;               // headers and routing entries, cross- and intra-node
   double device_idle_s = 0;             // mean over devices
   double load_std = 0;                  // (token, expert) pairs, mean over layers
@@ -40,6 +44,7 @@ void print_ladder(std::span<const RunStatistics> runs);
 
 // {"format": "gracemoe-ladder", "version": 1, "machine": ..., "workload": ..., "rows": [...]};
 // docs/formats.md. Errors (kOutput): not writable.
+OrderedJson ladder_document(std::span<const RunStatistics> runs);
 std::string ladder_json(std::span<const RunStatistics> runs);
 void write_ladder_json(const std::filesystem::path& path, std::span<const RunStatistics> runs);
 

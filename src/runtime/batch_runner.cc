@@ -11,6 +11,10 @@
 namespace gracemoe {
 namespace {
 
+// Rows a device and micro-batch from which it pays to cut a step: experts' weights are read once
+// more for each.
+constexpr std::int64_t kRowsWorthALane = 16;
+
 // A request under way.
 struct Sequence {
   const Request* request;
@@ -50,6 +54,8 @@ class Runner {
         finished_.clear();
       }
       if (work[0] == 0) break;
+      const bool many = work[0] >= kRowsWorthALane * model_.lanes() * transport_.size();
+      batch_.micro_batches = many ? model_.lanes() : 1;
       take(model_.forward(batch_));
       ++times.steps;
       (work[1] > 0 ? times.prefill_s : times.decode_s) += wall_seconds() - step_start;

@@ -138,6 +138,8 @@ std::vector<std::pair<std::string, std::string>> settings_of(const Deployment& d
           {"plan", d.plan().preset},
           {"exchange", to_string(d.options().exchange)},
           {"reduction", to_string(d.options().reduction)},
+          {"overlap", to_string(d.options().overlap)},
+          {"intra", to_string(d.options().intra)},
           {"routing", to_string(d.options().routing)},
           {"topology", d.topology().to_string()},
           {"ranks", std::to_string(d.transport().size())},
@@ -146,6 +148,16 @@ std::vector<std::pair<std::string, std::string>> settings_of(const Deployment& d
 }
 
 }  // namespace
+
+Workload count_workload(const std::vector<Request>& requests,
+                        const std::vector<Completion>& completions) {
+  Workload w;
+  w.prompts = static_cast<std::int64_t>(requests.size());
+  for (const Request& r : requests) w.prompt_tokens += static_cast<std::int64_t>(r.prompt.size());
+  for (const Completion& c : completions)
+    w.generated_tokens += static_cast<std::int64_t>(c.tokens.size());
+  return w;
+}
 
 RunStatistics collect_statistics(const Deployment& deployment, const RunTimes& times,
                                  const Workload& workload, const std::string& host) {

@@ -11,6 +11,10 @@
 
 namespace gracemoe {
 
+// What was asked for and what came; completions of all requests.
+Workload count_workload(const std::vector<Request>& requests,
+                        const std::vector<Completion>& completions);
+
 // Collective; complete on rank 0 only. A device's idle time is, summed over steps and layers, what
 // the slowest device's expert products took longer than its own, in CPU seconds: so it tells of
 // imbalance also where ranks share cores.

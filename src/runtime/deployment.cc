@@ -27,15 +27,20 @@ void Deployment::load() {
   const int moe_layers = static_cast<int>(config_.moe_layers.size());
   const PlanTarget target{model_name(),  fingerprint_, config_.experts,
                           config_.top_k, moe_layers,   topology_};
-  plan_ = options_.plan.empty() ? contiguous_plan(target) : read_plan(options_.plan);
-  if (!options_.plan.empty()) check_plan_fits(plan_, target, options_.plan.string());
+  if (options_.made_plan != nullptr)
+    plan_ = *options_.made_plan;
+  else
+    plan_ = options_.plan.empty() ? contiguous_plan(target) : read_plan(options_.plan);
+  if (options_.made_plan != nullptr || !options_.plan.empty())
+    check_plan_fits(plan_, target, options_.plan.empty() ? "plan" : options_.plan.string());
 
   backend_ = options_.reference_backend ? make_reference_backend() : make_cpu_backend(options_.cpu);
   selector_ = make_selector(options_.routing, plan_);
   const Element element = backend_->row_element_size() == 2 ? Element::kBf16 : Element::kFloat32;
-  exchange_ = make_exchange(
-      {options_.exchange, options_.reduction, element, config_.hidden, moe_layers, config_.experts},
-      topology_, transport_);
+  exchange_ = make_exchange({options_.exchange, options_.reduction, element, config_.hidden,
+                             moe_layers, config_.experts, options_.overlap, options_.intra},
+                            topology_, transport_);
+  times_ = MoeTimes(moe_layers);
   if (options_.record_routing)
     recorder_ = std::make_unique<RoutingRecorder>(moe_layers, config_.top_k);
   const MoeContext context{transport_.rank(), selector_.get(), exchange_.get(),

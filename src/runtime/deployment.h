@@ -15,10 +15,13 @@
 namespace gracemoe {
 
 struct DeploymentOptions {
-  std::filesystem::path model;  // Hugging Face folder
-  std::filesystem::path plan;   // empty: contiguous
+  std::filesystem::path model;            // Hugging Face folder
+  std::filesystem::path plan;             // empty: contiguous
+  std::shared_ptr<const Plan> made_plan;  // instead of a file; null: none
   ExchangeKind exchange = ExchangeKind::kHierarchical;
   Reduction reduction = Reduction::kFp32;
+  Overlap overlap = Overlap::kNone;
+  Intra intra = Intra::kMpi;
   RoutingPolicy routing = RoutingPolicy::kTopologyAware;
   bool reference_backend = false;  // plain float32 loops instead of the kernels
   CpuOptions cpu;

@@ -24,14 +24,14 @@ TEST(RoutingRecorder, RowsOfSeveralRanksBecomeOneTraceInOrder) {
   StepBatch first;
   first.add(cache, 1, 0, &token, 1);  // request 1 lives on rank a, request 0 on rank b
   a.begin_step(first);
-  a.record(0, std::vector<std::uint16_t>{5}, std::vector<float>{0.5f});
-  a.record(1, std::vector<std::uint16_t>{6}, std::vector<float>{0.25f});
+  a.record(0, 0, std::vector<std::uint16_t>{5}, std::vector<float>{0.5f});
+  a.record(1, 0, std::vector<std::uint16_t>{6}, std::vector<float>{0.25f});
   StepBatch second;
   second.add(cache, 0, 1, &token, 1);
   second.add(cache, 0, 0, &token, 1);  // out of order on purpose
   b.begin_step(second);
-  b.record(0, std::vector<std::uint16_t>{2, 1}, std::vector<float>{0.2f, 0.1f});
-  b.record(1, std::vector<std::uint16_t>{4, 3}, std::vector<float>{0.4f, 0.3f});
+  b.record(0, 0, std::vector<std::uint16_t>{2, 1}, std::vector<float>{0.2f, 0.1f});
+  b.record(1, 0, std::vector<std::uint16_t>{4, 3}, std::vector<float>{0.4f, 0.3f});
   RoutingTrace trace;
   trace.layers = 2;
   trace.top_k = 1;

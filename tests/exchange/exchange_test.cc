@@ -12,7 +12,7 @@ namespace {
 
 constexpr ExchangeKind kKinds[] = {ExchangeKind::kFlatPerExpert, ExchangeKind::kFlatPerDevice,
                                    ExchangeKind::kHierarchical};
-constexpr Reduction kReductions[] = {Reduction::kExact, Reduction::kFp32};
+constexpr Reduction kReductions[] = {Reduction::kExact, Reduction::kFp32, Reduction::kBf16};
 
 ExchangeCase make_case(const std::string& topology, ExchangeKind kind, Reduction reduction,
                        Element element) {
@@ -52,6 +52,31 @@ TEST_P(OverTopologies, AnyTopKAndSeed) {
         ASSERT_NO_THROW(run_ranks(c.topology.devices(), [&](Transport& transport) {
           run_case(c, transport);
         })) << c.name();
+      }
+    }
+  }
+}
+
+// Every way to do other things meanwhile, and both ways inside a node, give what the plain one
+// does.
+TEST_P(OverTopologies, EveryOverlapAndWayInsideANodeMatchesTheTwins) {
+  for (const Overlap overlap : {Overlap::kNone, Overlap::kStage, Overlap::kBatch}) {
+    for (const Intra intra : {Intra::kMpi, Intra::kShared}) {
+      if (overlap == Overlap::kNone && intra == Intra::kMpi) continue;  // that is the plain one
+      for (const ExchangeKind kind : kKinds) {
+        for (const Reduction reduction : kReductions) {
+          for (const Pattern pattern : kAllPatterns) {
+            ExchangeCase c = make_case(GetParam(), kind, reduction, Element::kBf16);
+            c.options.overlap = overlap;
+            c.options.intra = intra;
+            c.pattern = pattern;
+            c.grid = pattern == Pattern::kIdleDevices;
+            c.top_k = pattern == Pattern::kOneDevice ? c.options.experts : 4;
+            ASSERT_NO_THROW(run_ranks(c.topology.devices(), [&](Transport& transport) {
+              run_case(c, transport);
+            })) << c.name();
+          }
+        }
       }
     }
   }
@@ -154,7 +179,17 @@ TEST(Exchange, NamesAreReadAsTheyAreWritten) {
   EXPECT_EQ(error_of([] { parse_exchange_kind("ring"); }, ErrorCategory::kUsage),
             "exchange: got 'ring', wanted one of flat-expert, flat-device, hierarchical");
   EXPECT_EQ(error_of([] { parse_reduction("fp64"); }, ErrorCategory::kUsage),
-            "reduction: got 'fp64', wanted one of exact, fp32");
+            "reduction: got 'fp64', wanted one of exact, fp32, bf16");
+}
+
+TEST(Exchange, WaysToOverlapAreReadAsTheyAreWritten) {
+  for (const Overlap o : {Overlap::kNone, Overlap::kStage, Overlap::kBatch})
+    EXPECT_EQ(parse_overlap(to_string(o)), o);
+  for (const Intra i : {Intra::kMpi, Intra::kShared}) EXPECT_EQ(parse_intra(to_string(i)), i);
+  EXPECT_EQ(error_of([] { parse_overlap("full"); }, ErrorCategory::kUsage),
+            "overlap: got 'full', wanted one of none, stage, batch");
+  EXPECT_EQ(error_of([] { parse_intra("nvlink"); }, ErrorCategory::kUsage),
+            "intra: got 'nvlink', wanted one of mpi, shared");
 }
 
 TEST(Exchange, BrokenContractsAreErrors) {

@@ -40,6 +40,16 @@ TEST(RunStatistics, TrafficKeepsPayloadAndMetadataApart) {
   EXPECT_DOUBLE_EQ(intra_node_mb(run), 0.3);
 }
 
+TEST(RunStatistics, TheBusiestLinkIsTheOneOfTheNodeThatSendsMost) {
+  auto run = sample_run("a");
+  EXPECT_EQ(busiest_link(run).node, 0);
+  EXPECT_EQ(busiest_link(run).bytes, 2'000'000);
+  run.layers[0][1].dispatch_payload.cross_node = 600'000;
+  EXPECT_EQ(busiest_link(run).node, 1);
+  EXPECT_EQ(busiest_link(run).bytes, 2'100'000);
+  EXPECT_EQ(busiest_link({}).bytes, 0);
+}
+
 TEST(RunStatistics, LoadBalanceAveragesOverLayers) {
   const auto balance = load_balance(sample_run("a"));
   EXPECT_DOUBLE_EQ(balance.std, 1.0);             // (2 + 0) / 2

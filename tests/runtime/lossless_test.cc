@@ -134,6 +134,28 @@ TEST_P(Lossless, SameTokensAndChoicesUnderEveryPlanExchangeAndRouting) {
   }
 }
 
+// What is computed while rows are on the wire, and in which company, changes no bit.
+TEST_P(Lossless, WhateverIsDoneMeanwhile) {
+  const Topology topology = Topology::parse(GetParam());
+  const Outcome& want = one_rank(false, 32, 16);
+  const TempDir folder;
+  DeploymentOptions options = demo_options(false);
+  options.record_routing = true;
+  options.plan = make_plan_file(folder, "grace", topology);
+  for (const Overlap overlap : {Overlap::kNone, Overlap::kStage, Overlap::kBatch}) {
+    for (const Intra intra : {Intra::kMpi, Intra::kShared}) {
+      if (overlap == Overlap::kNone && intra == Intra::kMpi) continue;  // everywhere else here
+      options.overlap = overlap;
+      options.intra = intra;
+      const std::string name = std::string(to_string(overlap)) + " " + to_string(intra);
+      const Outcome got = run(options, topology, prompts(32, 16), 150);
+      EXPECT_EQ(differing_tokens(got, want), 0) << name;
+      EXPECT_TRUE(got.trace.experts == want.trace.experts) << name;
+      EXPECT_TRUE(same_logits(got, want)) << name;
+    }
+  }
+}
+
 // The slow twin goes the same ways, with float32 rows.
 TEST_P(Lossless, ReferenceBackendExactlyToo) {
   const Topology topology = Topology::parse(GetParam());

@@ -1,5 +1,6 @@
 #include "support/thread_transport.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -23,7 +24,7 @@ class Group {
   explicit Group(int ranks)
       : ranks_(ranks),
         boxes_(static_cast<std::size_t>(ranks) * static_cast<std::size_t>(ranks)),
-        waits_for_(static_cast<std::size_t>(ranks), kNobody) {}
+        states_(static_cast<std::size_t>(ranks)) {}
 
   int ranks() const { return ranks_; }
 
@@ -36,10 +37,7 @@ class Group {
   Bytes take(int from, int to, const Phase& phase) {
     std::unique_lock lock(mutex_);
     std::deque<Letter>& letters = box(from, to);
-    waits_for_[static_cast<std::size_t>(to)] = from;
-    find_deadlock();
-    changed_.wait(lock, [&] { return !letters.empty() || thrown_ != nullptr || has_left(from); });
-    waits_for_[static_cast<std::size_t>(to)] = kNobody;
+    sleep(lock, to, {{from, kAnyTag}});
     if (letters.empty()) {
       fail_peer(from, phase, has_left(from) ? "it has returned" : "another rank failed");
     }
@@ -53,9 +51,28 @@ class Group {
   void leave(int rank, std::exception_ptr thrown) {
     const std::lock_guard lock(mutex_);
     if (thrown_ == nullptr) thrown_ = std::move(thrown);
-    waits_for_[static_cast<std::size_t>(rank)] = kLeft;
+    states_[static_cast<std::size_t>(rank)].left = true;
     find_deadlock();
     changed_.notify_all();
+  }
+
+  // Gives what has come; true if anything has.
+  bool collect(int rank, std::vector<Inbound*>& awaited) {
+    const std::lock_guard lock(mutex_);
+    return collect_locked(rank, awaited);
+  }
+
+  // As collect, but waits until something has come.
+  void await(int rank, std::vector<Inbound*>& awaited) {
+    std::unique_lock lock(mutex_);
+    std::vector<Wanted> wanted;
+    for (const Inbound* message : awaited) wanted.push_back({message->from, message->phase.tag});
+    sleep(lock, rank, wanted);
+    if (collect_locked(rank, awaited)) return;
+    for (const Inbound* message : awaited)
+      if (thrown_ != nullptr || has_left(message->from))
+        fail_peer(message->from, message->phase,
+                  has_left(message->from) ? "it has returned" : "another rank failed");
   }
 
   // After all ranks have left: throws what was thrown, or for a message that nobody took.
@@ -65,18 +82,56 @@ class Group {
   }
 
  private:
-  static constexpr int kNobody = -1;
-  static constexpr int kLeft = -2;
+  static constexpr int kAnyTag = -1;
+  struct Wanted {
+    int from;
+    int tag;
+  };
+  struct State {
+    bool left = false;
+    std::vector<Wanted> waits_for;  // any of them; empty: does not wait
+  };
 
-  bool has_left(int rank) const { return waits_for_[static_cast<std::size_t>(rank)] == kLeft; }
+  bool has_left(int rank) const { return states_[static_cast<std::size_t>(rank)].left; }
+
+  // The first letter of that tag, or the end.
+  std::deque<Letter>::iterator find(int from, int to, int tag) {
+    std::deque<Letter>& letters = box(from, to);
+    return std::find_if(letters.begin(), letters.end(),
+                        [&](const Letter& letter) { return tag == kAnyTag || letter.tag == tag; });
+  }
+
+  bool can_go_on(int rank, const std::vector<Wanted>& wanted) {
+    return std::any_of(wanted.begin(), wanted.end(), [&](const Wanted& w) {
+      return find(w.from, rank, w.tag) != box(w.from, rank).end() || has_left(w.from);
+    });
+  }
+
+  void sleep(std::unique_lock<std::mutex>& lock, int rank, const std::vector<Wanted>& wanted) {
+    State& state = states_[static_cast<std::size_t>(rank)];
+    state.waits_for = wanted;
+    find_deadlock();
+    changed_.wait(lock, [&] { return thrown_ != nullptr || can_go_on(rank, wanted); });
+    state.waits_for.clear();
+  }
+
+  bool collect_locked(int rank, std::vector<Inbound*>& awaited) {
+    return std::erase_if(awaited, [&](Inbound* message) {
+             const auto letter = find(message->from, rank, message->phase.tag);
+             if (letter == box(message->from, rank).end()) return false;
+             message->bytes = std::move(letter->bytes);
+             box(message->from, rank).erase(letter);
+             return message->done = true;
+           }) > 0;
+  }
 
   // All that are left wait, and nobody can end another's wait.
   void find_deadlock() {
     bool anyone = false;
     for (int rank = 0; rank < ranks_; ++rank) {
-      const int from = waits_for_[static_cast<std::size_t>(rank)];
-      if (from == kLeft) continue;
-      if (from == kNobody || !box(from, rank).empty() || has_left(from)) return;
+      const State& state = states_[static_cast<std::size_t>(rank)];
+      if (state.left) continue;
+      if (state.waits_for.empty() || can_go_on(rank, state.waits_for)) return;
       anyone = true;
     }
     if (!anyone || thrown_ != nullptr) return;
@@ -99,7 +154,7 @@ class Group {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::deque<Letter>> boxes_;  // [from, to]
-  std::vector<int> waits_for_;             // [ranks] a rank, kNobody or kLeft
+  std::vector<State> states_;              // [ranks]
   std::exception_ptr thrown_;
 };
 
@@ -121,9 +176,21 @@ class ThreadTransport final : public Transport {
     return in;
   }
 
+  void begin_send(Outbound& message) override {
+    group_.post(rank_, message.to,
+                {message.phase.tag, Bytes(message.bytes.begin(), message.bytes.end())});
+    message.done = true;
+  }
+  void begin_receive(Inbound& message) override { awaited_.push_back(&message); }
+  void poll() override { group_.collect(rank_, awaited_); }
+  void wait() override {
+    if (!awaited_.empty()) group_.await(rank_, awaited_);
+  }
+
  private:
   Group& group_;
   int rank_;
+  std::vector<Inbound*> awaited_;
 };
 
 }  // namespace

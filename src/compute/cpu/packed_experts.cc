@@ -136,8 +136,7 @@ class PackedExperts final : public ExpertGroup {
     std::byte* tiles = wave.x.data() + wave.offset(block) * x_row_bytes();
     for (std::size_t t = 0; t < block.tiles.parts(); ++t) {
       for (std::size_t r = 0; r < block.tiles.size(t); ++r) {
-        const auto row = wave.work->row_of[block.first + block.tiles.first(t) + r];
-        rows[r] = wave.work->rows + static_cast<std::size_t>(row) * hidden_ * sizeof(bf16);
+        rows[r] = wave.work->row(block.first + block.tiles.first(t) + r, hidden_ * sizeof(bf16));
       }
       kernels_.rounded.pack_bf16(rows, block.tiles.size(t), hidden_,
                                  tiles + block.tiles.first(t) * x_row_bytes());

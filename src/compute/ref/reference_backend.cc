@@ -97,7 +97,7 @@ class ReferenceExperts final : public ExpertGroup {
                     std::byte* outputs) {
     const auto hidden = static_cast<std::size_t>(expert.down.out);
     const auto width = static_cast<std::size_t>(expert.down.in);
-    const auto x = read_row(work.rows, static_cast<std::size_t>(work.row_of[entry]), hidden);
+    const auto x = read_row(work.row(entry, hidden * sizeof(float)), 0, hidden);
     std::vector<float> gate(width), up(width), y(hidden);
     multiply(expert.gate, x.data(), gate.data());
     multiply(expert.up, x.data(), up.data());

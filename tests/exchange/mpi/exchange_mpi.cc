@@ -80,7 +80,7 @@ void check_collectives(Transport& transport) {
 void check_exchanges(const Topology& topology, Transport& transport) {
   for (const auto kind :
        {ExchangeKind::kFlatPerExpert, ExchangeKind::kFlatPerDevice, ExchangeKind::kHierarchical}) {
-    for (const Reduction reduction : {Reduction::kExact, Reduction::kFp32}) {
+    for (const Reduction reduction : {Reduction::kExact, Reduction::kFp32, Reduction::kBf16}) {
       for (const Pattern its_pattern : kAllPatterns) {
         ExchangeCase c;
         c.topology = topology;
@@ -100,6 +100,27 @@ void check_exchanges(const Topology& topology, Transport& transport) {
   }
 }
 
+void check_overlaps(const Topology& topology, Transport& transport) {
+  for (const Overlap overlap : {Overlap::kNone, Overlap::kStage, Overlap::kBatch}) {
+    for (const Intra intra : {Intra::kMpi, Intra::kShared}) {
+      for (const auto kind : {ExchangeKind::kFlatPerDevice, ExchangeKind::kHierarchical}) {
+        ExchangeCase c;
+        c.topology = topology;
+        c.options = {kind, Reduction::kFp32, Element::kBf16, 13, 2, 16, overlap, intra};
+        for (const Pattern its_pattern : kAllPatterns) {
+          c.pattern = its_pattern;
+          run_case(c, transport);
+        }
+        c.options.hidden = 1024;  // messages over 64 KiB, and longer than a frame
+        c.pattern = Pattern::kRandom;
+        c.tokens = 100;
+        c.grid = true;
+        run_case(c, transport);
+      }
+    }
+  }
+}
+
 void run_cases(const std::string& declared) {
   const std::size_t frame = 4096;
   const auto session = MpiSession::start(
@@ -112,6 +133,7 @@ void run_cases(const std::string& declared) {
     check_messages(transport, frame);
     check_collectives(transport);
     check_exchanges(session->topology(), transport);
+    check_overlaps(session->topology(), transport);
     if (transport.rank() == 0) {
       std::printf("ok: %s, %s on %s\n", declared.c_str(), session->library().c_str(),
                   session->host().c_str());

@@ -1,0 +1,74 @@
+#include "exchange/clerk.h"
+
+#include <algorithm>
+#include <string>
+
+#include "base/hash.h"
+
+namespace gracemoe {
+namespace {
+
+std::uint32_t config_hash(const ExchangeOptions& options, const Topology& topology) {
+  std::string text;
+  for (const std::string& part :
+       {std::string(to_string(options.kind)), std::string(to_string(options.reduction)),
+        std::string(to_string(options.overlap)), std::string(to_string(options.intra)),
+        std::to_string(element_size(options.element)), std::to_string(options.hidden),
+        std::to_string(options.layers), std::to_string(options.experts), topology.to_string()})
+    text += part + " ";
+  return static_cast<std::uint32_t>(hash_bytes(std::as_bytes(std::span(text))));
+}
+
+}  // namespace
+
+Clerk::Clerk(const ExchangeOptions& options, const Topology& topology, int self,
+             ExchangeCounters& counters)
+    : options_(options),
+      topology_(&topology),
+      self_(self),
+      rule_(ReplyRule::of(options.reduction, options.element)),
+      row_bytes_(static_cast<std::size_t>(options.hidden) * element_size(options.element)),
+      config_(config_hash(options, topology)),
+      counters_(&counters) {}
+
+void Clerk::begin_step(int layer) {
+  layer_ = layer;
+  ++step_;
+}
+
+Stamp Clerk::stamp(Phase phase, int origin) const {
+  phase.layer = layer_;
+  return {config_, step_, phase, origin};
+}
+
+RowFormat Clerk::format_towards(int rank, bool gateway) const {
+  RowFormat format{row_bytes_, rule_, options_.experts, rank, 1};
+  if (gateway) {
+    const int node = topology_->node_of(rank);
+    format.first_device = topology_->first_device(node);
+    format.devices = topology_->devices_on(node);
+  }
+  return format;
+}
+
+void Clerk::count(TrafficBytes& payload, TrafficBytes& metadata, int to, std::size_t payload_bytes,
+                  std::size_t all_bytes) {
+  const auto side = same_node(to) ? &TrafficBytes::intra_node : &TrafficBytes::cross_node;
+  payload.*side += static_cast<std::int64_t>(payload_bytes);
+  metadata.*side += static_cast<std::int64_t>(all_bytes - std::min(payload_bytes, all_bytes));
+  ++counted().messages;
+}
+
+void Clerk::count_rows(int to, const RowSet& set, std::size_t payload_bytes,
+                       std::size_t all_bytes) {
+  LayerCounters& counters = counted();
+  count(counters.dispatch_payload, counters.dispatch_metadata, to, payload_bytes, all_bytes);
+  if (!same_node(to)) counters.cross_node_rows += set.rows();
+}
+
+void Clerk::count_reply(int to, std::size_t payload_bytes, std::size_t all_bytes) {
+  LayerCounters& counters = counted();
+  count(counters.combine_payload, counters.combine_metadata, to, payload_bytes, all_bytes);
+}
+
+}  // namespace gracemoe

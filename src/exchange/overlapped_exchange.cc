@@ -1,0 +1,144 @@
+// Any kind of exchange, in lanes that do not block: see flight.h. A message inside a node carries
+// the rows themselves or, with shared memory, where they lie.
+#include "base/clock.h"
+#include "base/error.h"
+#include "exchange/exchange_base.h"
+#include "exchange/flight.h"
+
+namespace gracemoe {
+namespace {
+
+// Of shared memory, a lane and step: more than the rows and replies of a step need that fit a
+// machine. Only what is written takes room.
+constexpr std::size_t kSharedBytes = std::size_t{1} << 30;
+
+class OverlappedExchange final : public Exchange {
+ public:
+  OverlappedExchange(const ExchangeOptions& options, const Topology& topology, Transport& transport)
+      : options_(options),
+        paths_(Paths::of(options.kind, topology, transport.rank())),
+        transport_(transport) {
+    reset_counters();
+    const int count = options.overlap == Overlap::kBatch ? 2 : 1;
+    const std::size_t bytes = 2 * kSharedBytes;
+    if (options.intra == Intra::kShared && topology.devices() > topology.nodes())
+      shared_ = SharedMemory::make(topology, transport, static_cast<std::size_t>(count) * bytes);
+    const Clerk clerk(options, topology, transport.rank(), counters_);
+    for (int lane = 0; lane < count; ++lane) {
+      std::span<std::byte> memory;
+      if (shared_ != nullptr)
+        memory = shared_->own().subspan(static_cast<std::size_t>(lane) * bytes, bytes);
+      flights_.push_back(
+          std::make_unique<Flight>(lane, clerk, paths_, transport, shared_.get(), memory));
+    }
+  }
+
+  const ExpertWork& dispatch(int layer, const TokenRoutes& routes,
+                             std::span<const std::byte> rows) override {
+    begin(0, layer, routes, rows);
+    Flight& flight = *flights_[0];
+    const double start = wall_seconds();
+    while (!flight.all_rows_here()) wait_and_pump();
+    const ExpertWork& work = flight.whole();
+    flight.counted().dispatch_seconds += wall_seconds() - start;
+    return work;
+  }
+
+  void combine(std::span<const std::byte> outputs, std::span<float> out) override {
+    Flight& flight = *flights_[0];
+    GM_CHECK(flight.open(), "combine without dispatch");
+    const double start = wall_seconds();
+    flight.whole_done(outputs);
+    flight.counted().combine_seconds += wall_seconds() - start;
+    finish(0, out);
+  }
+
+  int lanes() const override { return static_cast<int>(flights_.size()); }
+
+  void begin(int lane, int layer, const TokenRoutes& routes,
+             std::span<const std::byte> rows) override {
+    const double start = wall_seconds();
+    Flight& flight = at(lane);
+    flight.begin(layer, routes, rows);
+    progress();
+    flight.counted().dispatch_seconds += wall_seconds() - start;
+  }
+
+  Ready next(int lane, WorkPart& part) override {
+    const double start = wall_seconds();
+    progress();
+    Flight& flight = at(lane);
+    const Ready ready = flight.next(part);
+    last_ = lane;
+    charge(flight, start);
+    return ready;
+  }
+
+  void done(const WorkPart& part) override {
+    const double start = wall_seconds();
+    Flight& flight = at(part.lane);
+    flight.done(part);
+    progress();
+    charge(flight, start);
+  }
+
+  void finish(int lane, std::span<float> out) override {
+    const double start = wall_seconds();
+    Flight& flight = at(lane);
+    progress();
+    while (!flight.settled()) wait_and_pump();
+    flight.finish(out);
+    flight.counted().combine_seconds += wall_seconds() - start;
+  }
+
+  void progress() override {
+    transport_.poll();
+    for (const auto& flight : flights_) flight->pump();
+  }
+
+  void wait() override {
+    const double start = wall_seconds();
+    wait_and_pump();
+    charge(at(last_), start);
+  }
+
+  const ExchangeCounters& counters() const override { return counters_; }
+  void reset_counters() override {
+    counters_.layers.assign(static_cast<std::size_t>(options_.layers), {});
+  }
+
+ private:
+  Flight& at(int lane) {
+    GM_CHECK(lane >= 0 && lane < lanes(), "no such lane");
+    return *flights_[static_cast<std::size_t>(lane)];
+  }
+
+  void wait_and_pump() {
+    transport_.wait();
+    for (const auto& flight : flights_) flight->pump();
+  }
+
+  // Time between begin() and finish() belongs to dispatch while rows are missing.
+  static void charge(Flight& flight, double start) {
+    LayerCounters& counted = flight.counted();
+    (flight.all_rows_here() ? counted.combine_seconds : counted.dispatch_seconds) +=
+        wall_seconds() - start;
+  }
+
+  ExchangeOptions options_;
+  Paths paths_;
+  Transport& transport_;
+  ExchangeCounters counters_;
+  std::unique_ptr<SharedMemory> shared_;
+  std::vector<std::unique_ptr<Flight>> flights_;  // [lanes]
+  int last_ = 0;                                  // lane that was asked for work last
+};
+
+}  // namespace
+
+std::unique_ptr<Exchange> make_overlapped_exchange(const ExchangeOptions& options,
+                                                   const Topology& topology, Transport& transport) {
+  return std::make_unique<OverlappedExchange>(options, topology, transport);
+}
+
+}  // namespace gracemoe

@@ -1,0 +1,181 @@
+#include "exchange/shared_memory.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <random>
+#include <string>
+
+#include "base/error.h"
+
+namespace gracemoe {
+namespace {
+
+constexpr Phase kIntroduce{810, "introduction of shared memory"};
+constexpr Phase kMet{811, "introduction of shared memory: done", -1, 1};
+constexpr std::size_t kPage = 4096;  // the first holds the token
+constexpr std::size_t kLine = 64;
+
+[[noreturn]] void fail_sharing(const std::string& what, const std::string& why) {
+  fail_usage({what, why, "memory shared by the devices of a node",
+              "declare a topology whose nodes are machines, or use --intra mpi"});
+}
+
+// How others find a rank's memory: through the kernel's view of the process that holds it.
+struct Introduction {
+  std::int64_t process = 0;
+  std::int32_t descriptor = -1;
+  std::uint32_t padding = 0;
+  std::uint64_t token = 0;
+};
+
+class Mapping {
+ public:
+  Mapping(int descriptor, std::size_t bytes, int protection) : bytes_(bytes) {
+    void* at = mmap(nullptr, bytes, protection, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
+    if (at == MAP_FAILED) fail_sharing("mapping shared memory", std::strerror(errno));
+    data_ = static_cast<std::byte*>(at);
+  }
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+  ~Mapping() { munmap(data_, bytes_); }
+  std::span<std::byte> memory() const { return {data_, bytes_}; }
+
+ private:
+  std::byte* data_;
+  std::size_t bytes_;
+};
+
+class File {
+ public:
+  explicit File(int descriptor) : descriptor_(descriptor) {}
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  ~File() {
+    if (descriptor_ >= 0) close(descriptor_);
+  }
+  int get() const { return descriptor_; }
+
+ private:
+  int descriptor_;
+};
+
+int make_file(std::size_t bytes) {
+  const int descriptor = memfd_create("gracemoe", MFD_CLOEXEC);
+  if (descriptor < 0) fail_sharing("making shared memory", std::strerror(errno));
+  if (ftruncate(descriptor, static_cast<off_t>(bytes)) != 0) {
+    close(descriptor);
+    fail_sharing("making shared memory", std::strerror(errno));
+  }
+  return descriptor;
+}
+
+std::uint64_t read_token(const Mapping& mapping) {
+  std::uint64_t token = 0;
+  std::memcpy(&token, mapping.memory().data(), sizeof(token));
+  return token;
+}
+
+class NodeMemory final : public SharedMemory {
+ public:
+  NodeMemory(const Topology& topology, Transport& transport, std::size_t bytes)
+      : bytes_(bytes + kPage),
+        file_(make_file(bytes_)),
+        own_(file_.get(), bytes_, PROT_READ | PROT_WRITE),
+        others_(static_cast<std::size_t>(topology.devices())) {
+    const Introduction mine = introduce();
+    const std::vector<int> neighbours = others_on_node(topology, transport.rank());
+    std::vector<OutgoingMessage> out;
+    for (const int rank : neighbours) out.push_back({rank, std::as_bytes(std::span(&mine, 1))});
+    std::string trouble;
+    try {
+      for (const IncomingMessage& message : transport.exchange(out, neighbours, kIntroduce))
+        meet(message);
+    } catch (const Error& e) {
+      if (e.category() == ErrorCategory::kPeer) throw;
+      trouble = e.what();
+    }
+    // Only now may the descriptor go; and where one cannot share, its whole node does not.
+    out.clear();
+    for (const int rank : neighbours) out.push_back({rank, std::as_bytes(std::span(trouble))});
+    for (const IncomingMessage& message : transport.exchange(out, neighbours, kMet)) {
+      if (trouble.empty())
+        trouble.assign(reinterpret_cast<const char*>(message.bytes.data()), message.bytes.size());
+    }
+    if (!trouble.empty()) throw Error(ErrorCategory::kUsage, trouble);
+  }
+
+  std::span<std::byte> own() override { return own_.memory().subspan(kPage); }
+  std::span<const std::byte> of(int rank) const override {
+    const auto& mapping = others_[static_cast<std::size_t>(rank)];
+    if (mapping == nullptr) return {};
+    return mapping->memory().subspan(kPage);
+  }
+
+ private:
+  static std::vector<int> others_on_node(const Topology& topology, int self) {
+    std::vector<int> others;
+    const int node = topology.node_of(self);
+    for (int i = 0; i < topology.devices_on(node); ++i) {
+      if (topology.first_device(node) + i != self)
+        others.push_back(topology.first_device(node) + i);
+    }
+    return others;
+  }
+
+  Introduction introduce() {
+    std::random_device random;
+    Introduction mine;
+    mine.process = getpid();
+    mine.descriptor = file_.get();
+    mine.token = (std::uint64_t{random()} << 32U) | random();
+    std::memcpy(own_.memory().data(), &mine.token, sizeof(mine.token));
+    return mine;
+  }
+
+  void meet(const IncomingMessage& message) {
+    const std::string what = "shared memory of rank " + std::to_string(message.from);
+    Introduction its;
+    if (message.bytes.size() != sizeof(its)) fail_sharing(what, "another kind of introduction");
+    std::memcpy(&its, message.bytes.data(), sizeof(its));
+    const std::string path =
+        "/proc/" + std::to_string(its.process) + "/fd/" + std::to_string(its.descriptor);
+    const File file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (file.get() < 0) fail_sharing(what, std::strerror(errno));
+    auto mapping = std::make_unique<Mapping>(file.get(), bytes_, PROT_READ);
+    const off_t size = lseek(file.get(), 0, SEEK_END);
+    if (size != static_cast<off_t>(bytes_) || read_token(*mapping) != its.token)
+      fail_sharing(what, "that of another process: the rank is on another machine");
+    others_[static_cast<std::size_t>(message.from)] = std::move(mapping);
+  }
+
+  std::size_t bytes_;
+  File file_;
+  Mapping own_;
+  std::vector<std::unique_ptr<Mapping>> others_;  // [ranks]
+};
+
+}  // namespace
+
+std::unique_ptr<SharedMemory> SharedMemory::make(const Topology& topology, Transport& transport,
+                                                 std::size_t bytes) {
+  return std::make_unique<NodeMemory>(topology, transport, bytes);
+}
+
+std::byte* Arena::take(std::size_t bytes) {
+  const std::size_t rounded = (bytes + kLine - 1) / kLine * kLine;
+  if (rounded > memory_.size() - used_) {
+    fail_usage({"rows that a device shares with its node in one step",
+                std::to_string(used_ + rounded) + " bytes",
+                "at most " + std::to_string(memory_.size()), "use a smaller --max-rows"});
+  }
+  std::byte* at = memory_.data() + used_;
+  used_ += rounded;
+  return at;
+}
+
+}  // namespace gracemoe

@@ -1,0 +1,123 @@
+#include "study/exchange_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/progress.h"
+
+namespace gracemoe {
+namespace {
+
+void add(TrafficBytes& sum, const TrafficBytes& more) {
+  sum.cross_node += more.cross_node;
+  sum.intra_node += more.intra_node;
+}
+
+void add(LayerCounters& sum, const LayerCounters& more) {
+  sum.tokens += more.tokens;
+  sum.entries += more.entries;
+  add(sum.dispatch_payload, more.dispatch_payload);
+  add(sum.combine_payload, more.combine_payload);
+  add(sum.dispatch_metadata, more.dispatch_metadata);
+  add(sum.combine_metadata, more.combine_metadata);
+  sum.cross_node_rows += more.cross_node_rows;
+  sum.messages += more.messages;
+}
+
+std::int64_t busiest(const ExchangeReport& report) {
+  std::vector<std::int64_t> sent(static_cast<std::size_t>(report.topology.nodes()));
+  for (std::size_t d = 0; d < report.result.counters.size(); ++d)
+    for (const LayerCounters& layer : report.result.counters[d])
+      sent[static_cast<std::size_t>(report.topology.node_of(static_cast<int>(d)))] +=
+          layer.dispatch_payload.cross_node + layer.combine_payload.cross_node;
+  return *std::max_element(sent.begin(), sent.end());
+}
+
+OrderedJson json_of(const TrafficBytes& payload, const TrafficBytes& metadata) {
+  return {{"cross_node_bytes", payload.cross_node},
+          {"intra_node_bytes", payload.intra_node},
+          {"cross_node_metadata_bytes", metadata.cross_node},
+          {"intra_node_metadata_bytes", metadata.intra_node}};
+}
+
+std::string direction(const char* name, const TrafficBytes& payload, const TrafficBytes& metadata,
+                      double seconds) {
+  const auto bytes = [](std::int64_t n) { return human_bytes(static_cast<double>(n)); };
+  return fmt::format("{:<10}{:>10.3f} s{:>14} between nodes{:>14} inside{:>14} of metadata\n", name,
+                     seconds, bytes(payload.cross_node), bytes(payload.intra_node),
+                     bytes(metadata.cross_node + metadata.intra_node));
+}
+
+}  // namespace
+
+ExchangeFigures exchange_figures(const ExchangeReport& report) {
+  GM_CHECK(!report.result.rounds.empty(), "no round was measured");
+  std::vector<ReplayTimes> rounds = report.result.rounds;
+  std::sort(rounds.begin(), rounds.end(),
+            [](const ReplayTimes& a, const ReplayTimes& b) { return a.total_s() < b.total_s(); });
+  ExchangeFigures figures;
+  figures.median = rounds[(rounds.size() - 1) / 2];
+  figures.fastest_s = rounds.front().total_s();
+  figures.slowest_s = rounds.back().total_s();
+  for (const auto& device : report.result.counters)
+    for (const LayerCounters& layer : device) add(figures.sent, layer);
+  figures.busiest_link_bytes = busiest(report);
+  if (report.link_bits_per_s > 0 && figures.busiest_link_bytes > 0) {
+    figures.bound_s = static_cast<double>(figures.busiest_link_bytes) * 8 / report.link_bits_per_s;
+    figures.over_bound = figures.median.total_s() / figures.bound_s;
+  }
+  return figures;
+}
+
+std::string exchange_text(const ExchangeReport& report) {
+  const ExchangeFigures f = exchange_figures(report);
+  std::string text;
+  for (const auto& [key, value] : report.settings) text += fmt::format("{:<18}{}\n", key, value);
+  text += fmt::format("{:<18}{} in {} steps, {} round(s)\n", "tokens", with_commas(report.tokens),
+                      report.result.steps, report.result.rounds.size());
+  text +=
+      direction("dispatch", f.sent.dispatch_payload, f.sent.dispatch_metadata, f.median.dispatch_s);
+  text += direction("combine", f.sent.combine_payload, f.sent.combine_metadata, f.median.combine_s);
+  text +=
+      fmt::format("{:<10}{:>10.3f} s  ({:.3f} to {:.3f} s; {} rows to other nodes, {} messages)\n",
+                  "both", f.median.total_s(), f.fastest_s, f.slowest_s,
+                  with_commas(f.sent.cross_node_rows), with_commas(f.sent.messages));
+  if (f.bound_s > 0)
+    text += fmt::format(
+        "bound: {} from the busiest node at {:.6g} Mbit/s take {:.3f} s; {:.2f} times that\n",
+        human_bytes(static_cast<double>(f.busiest_link_bytes)), report.link_bits_per_s / 1e6,
+        f.bound_s, f.over_bound);
+  return text + "every row came back as the sum it must be\n";
+}
+
+std::string exchange_json(const ExchangeReport& report) {
+  const ExchangeFigures f = exchange_figures(report);
+  OrderedJson settings = OrderedJson::object();
+  for (const auto& [key, value] : report.settings) settings[key] = value;
+  OrderedJson rounds = OrderedJson::array();
+  for (const ReplayTimes& r : report.result.rounds)
+    rounds.push_back({{"dispatch_s", r.dispatch_s}, {"combine_s", r.combine_s}});
+  OrderedJson json = {{"format", "gracemoe-exchange"},
+                      {"version", 1},
+                      {"settings", settings},
+                      {"tokens", report.tokens},
+                      {"steps", report.result.steps},
+                      {"dispatch_s", f.median.dispatch_s},
+                      {"combine_s", f.median.combine_s},
+                      {"dispatch", json_of(f.sent.dispatch_payload, f.sent.dispatch_metadata)},
+                      {"combine", json_of(f.sent.combine_payload, f.sent.combine_metadata)},
+                      {"cross_node_rows", f.sent.cross_node_rows},
+                      {"entries", f.sent.entries},
+                      {"messages", f.sent.messages},
+                      {"busiest_link_bytes", f.busiest_link_bytes},
+                      {"link_bits_per_s", report.link_bits_per_s},
+                      {"bound_s", f.bound_s},
+                      {"over_bound", f.over_bound},
+                      {"rounds", rounds}};
+  return json.dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
+}
+
+}  // namespace gracemoe

@@ -1,0 +1,34 @@
+// What a replay of the exchange measured, for people and scripts.
+#pragma once
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "study/exchange_replay.h"
+#include "topology/topology.h"
+
+namespace gracemoe {
+
+struct ExchangeReport {
+  std::vector<std::pair<std::string, std::string>> settings;  // in the order to print
+  Topology topology;
+  std::int64_t tokens = 0;  // of a round, all devices
+  ReplayResult result;
+  double link_bits_per_s = 0;  // of a node's link, each way; 0: unknown
+};
+
+struct ExchangeFigures {
+  ReplayTimes median;  // the round of median total
+  double fastest_s = 0, slowest_s = 0;
+  LayerCounters sent;                   // all devices and layers, one round
+  std::int64_t busiest_link_bytes = 0;  // payload of the node that sends most to other nodes
+  // Those bytes at the line rate, and the median round's total over it; 0: unknown.
+  double bound_s = 0, over_bound = 0;
+};
+ExchangeFigures exchange_figures(const ExchangeReport& report);
+
+std::string exchange_text(const ExchangeReport& report);
+// {"format": "gracemoe-exchange", "version": 1, ...}; docs/formats.md.
+std::string exchange_json(const ExchangeReport& report);
+
+}  // namespace gracemoe

@@ -1,0 +1,114 @@
+// gracemoe bench exchange: a trace replayed on several clusters; the program checks every sum
+// itself.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/files.h"
+#include "base/json.h"
+#include "support/process.h"
+#include "support/temp_dir.h"
+#include "trace/routing_trace.h"
+
+namespace gracemoe {
+namespace {
+
+using testing::HasSubstr;
+
+// 5 sequences of 7 tokens, 2 layers, 3 of 8 experts.
+RoutingTrace replayed_trace() {
+  RoutingTrace trace;
+  trace.model = "made up";
+  trace.num_experts = 8;
+  trace.top_k = 3;
+  trace.layers = 2;
+  for (int t = 0; t < 35; ++t) {
+    trace.sequence.push_back(t / 7);
+    for (int layer = 0; layer < 2; ++layer)
+      for (int j = 0; j < 3; ++j)
+        trace.experts.push_back(
+            static_cast<std::uint16_t>((t * 5 + layer * 3 + j * (1 + t % 2)) % 8));
+  }
+  return trace;
+}
+
+class BenchExchange : public testing::Test {
+ protected:
+  BenchExchange() : trace_(folder_ / "t.safetensors") { write_trace(trace_, replayed_trace()); }
+
+  std::vector<std::string> bench(const std::vector<std::string>& more) const {
+    std::vector<std::string> args{GRACEMOE_PROGRAM,
+                                  "bench",
+                                  "exchange",
+                                  "--quiet",
+                                  "--trace",
+                                  trace_,
+                                  "--hidden",
+                                  "48",
+                                  "--rounds",
+                                  "2",
+                                  "--tokens-per-step",
+                                  "4",
+                                  "--out",
+                                  folder_ / "x.json"};
+    args.insert(args.end(), more.begin(), more.end());
+    return args;
+  }
+
+  const TempDir folder_;
+  std::string trace_;
+};
+
+TEST_F(BenchExchange, EveryKindOfExchangeOnEvenAndUnevenNodes) {
+  double last = 0;
+  for (const auto& [ranks, topology] :
+       {std::pair{1, "1x1"}, std::pair{2, "2x1"}, std::pair{3, "2,1"}, std::pair{4, "2x2"}}) {
+    for (const std::string kind : {"hierarchical", "flat-device", "flat-expert"}) {
+      const std::vector<std::string> args =
+          bench({"--topology", topology, "--exchange", kind, "--rate", "100mbit"});
+      const ProcessResult result =
+          ranks == 1 ? run_process(args) : run_process(under_mpirun(ranks, args));
+      ASSERT_EQ(result.exit_code, 0) << topology << " " << kind << ": " << result.err;
+      EXPECT_THAT(result.out, HasSubstr("every row came back as the sum it must be"));
+      const Json json = read_json(folder_ / "x.json");
+      EXPECT_EQ(json["rounds"].size(), 2U);
+      EXPECT_EQ(json["entries"], 35 * 2 * 3) << "every choice is computed once a round";
+      const double cross = json["dispatch"]["cross_node_bytes"];
+      EXPECT_EQ(cross, json["cross_node_rows"].get<double>() * 48 * 2);
+      EXPECT_GE(cross, last) << "fewer copies, not more bytes";
+      EXPECT_EQ(cross > 0, ranks > 1);
+      last = cross;
+    }
+    last = 0;
+  }
+}
+
+TEST_F(BenchExchange, ExactReductionAndAGivenPlan) {
+  const std::string plan = folder_ / "p.json";
+  ASSERT_EQ(run_process({GRACEMOE_PROGRAM, "plan", "--trace", trace_, "--topology", "2x1", "--out",
+                         plan, "--holdout", "0"})
+                .exit_code,
+            0);
+  const ProcessResult fits = run_process(
+      under_mpirun(2, bench({"--plan", plan, "--topology", "2x1", "--reduction", "exact"})));
+  EXPECT_EQ(fits.exit_code, 0) << fits.err;
+  const ProcessResult misfit = run_process(bench({"--plan", plan}));
+  EXPECT_EQ(misfit.exit_code, 2);
+  EXPECT_THAT(misfit.err, HasSubstr("2 devices"));
+}
+
+TEST_F(BenchExchange, RefusesBeforeItRuns) {
+  const auto refusal = [&](const std::vector<std::string>& more) {
+    const ProcessResult result = run_process(bench(more));
+    EXPECT_EQ(result.exit_code, 2);
+    return result.err;
+  };
+  EXPECT_THAT(refusal({"--exchange", "smoke"}), HasSubstr("smoke"));
+  EXPECT_THAT(refusal({"--preset", "best"}), HasSubstr("best"));
+  EXPECT_THAT(refusal({"--rate", "-1"}), HasSubstr("--rate"));
+  EXPECT_THAT(refusal({"--preset", "grace", "--plan", "p.json"}), HasSubstr("one of the two"));
+  write_file(trace_, std::string_view("no trace"));
+  EXPECT_THAT(refusal({}), HasSubstr("t.safetensors"));
+}
+
+}  // namespace
+}  // namespace gracemoe
