@@ -21,6 +21,8 @@ void add_calibrate(CLI::App& app, Action& action);
 void add_evaluate(CLI::App& app, Action& action);
 void add_report(CLI::App& app, Action& action);
 void add_convert(CLI::App& app, Action& action);
+void add_chat(CLI::App& app, Action& action);
+void add_tokenize(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
 void add_doctor(CLI::App& app, Action& action);
 

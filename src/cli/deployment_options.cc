@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "base/clock.h"
 #include "base/files.h"
@@ -184,27 +185,59 @@ EncodedTexts encode_texts(const std::vector<std::string>& files, const std::stri
   return encoded;
 }
 
-std::vector<Request> share_requests(const std::vector<Request>& requests, Transport& transport) {
-  std::vector<std::int64_t> flat;  // of each request: id, tokens to generate, prompt length, ids
+std::vector<std::int64_t> flat_requests(std::span<const Request> requests) {
+  std::vector<std::int64_t> flat;  // of each: eight numbers, the sampling's, prompt, stop texts
+  const auto put = [&](auto value) { flat.push_back(std::bit_cast<std::int64_t>(value)); };
   for (const Request& r : requests) {
-    flat.insert(flat.end(), {static_cast<std::int64_t>(r.id), r.max_new_tokens,
-                             static_cast<std::int64_t>(r.prompt.size())});
+    const SamplingOptions& s = r.sampling;
+    flat.insert(flat.end(), {static_cast<std::int64_t>(r.id), static_cast<std::int64_t>(r.stream),
+                             r.max_new_tokens, r.logprobs, s.top_k});
+    put(s.seed);
+    for (const double value : {s.temperature, s.top_p, s.min_p, s.repetition_penalty,
+                               s.presence_penalty, s.frequency_penalty})
+      put(value);
+    flat.push_back(static_cast<std::int64_t>(r.prompt.size()));
     flat.insert(flat.end(), r.prompt.begin(), r.prompt.end());
+    flat.push_back(static_cast<std::int64_t>(r.stop.size()));
+    for (const std::string& stop : r.stop) {
+      flat.push_back(static_cast<std::int64_t>(stop.size()));
+      flat.insert(flat.end(), stop.begin(), stop.end());
+    }
   }
+  return flat;
+}
+
+namespace {
+
+Request read_request(const std::int64_t*& at) {
+  Request r;
+  SamplingOptions& s = r.sampling;
+  r.id = static_cast<std::uint64_t>(*at++);
+  r.stream = static_cast<std::uint64_t>(*at++);
+  r.max_new_tokens = static_cast<int>(*at++);
+  r.logprobs = static_cast<int>(*at++);
+  s.top_k = static_cast<int>(*at++);
+  s.seed = static_cast<std::uint64_t>(*at++);
+  for (double* value : {&s.temperature, &s.top_p, &s.min_p, &s.repetition_penalty,
+                        &s.presence_penalty, &s.frequency_penalty})
+    *value = std::bit_cast<double>(*at++);
+  for (std::int64_t left = *at++; left > 0; --left) r.prompt.push_back(static_cast<int>(*at++));
+  for (std::int64_t stops = *at++; stops > 0; --stops) {
+    std::string& stop = r.stop.emplace_back();
+    for (std::int64_t left = *at++; left > 0; --left) stop += static_cast<char>(*at++);
+  }
+  return r;
+}
+
+}  // namespace
+
+std::vector<Request> share_requests(const std::vector<Request>& requests, Transport& transport) {
+  const std::vector<std::int64_t> flat = flat_requests(requests);
   const Bytes bytes = transport.broadcast(std::as_bytes(std::span(flat)), 0);
-  const std::span<const std::int64_t> all(reinterpret_cast<const std::int64_t*>(bytes.data()),
-                                          bytes.size() / sizeof(std::int64_t));
+  const auto* at = reinterpret_cast<const std::int64_t*>(bytes.data());
+  const auto* end = at + bytes.size() / sizeof(std::int64_t);
   std::vector<Request> shared;
-  for (std::size_t at = 0; at < all.size();) {
-    Request r;
-    r.id = static_cast<std::uint64_t>(all[at]);
-    r.max_new_tokens = static_cast<int>(all[at + 1]);
-    const auto count = static_cast<std::size_t>(all[at + 2]);
-    at += 3;
-    for (std::size_t i = 0; i < count; ++i) r.prompt.push_back(static_cast<int>(all[at + i]));
-    at += count;
-    shared.push_back(std::move(r));
-  }
+  while (at != end) shared.push_back(read_request(at));
   return shared;
 }
 

@@ -1,6 +1,7 @@
 // Options that every subcommand with a running model has in common.
 #pragma once
 #include <CLI/CLI.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,8 @@ struct EncodedTexts {
 EncodedTexts encode_texts(const std::vector<std::string>& files, const std::string& model,
                           CliContext& context);
 
+// All of the requests as numbers: equal ones for equal requests.
+std::vector<std::int64_t> flat_requests(std::span<const Request> requests);
 // Rank 0's requests on every rank. Collective.
 std::vector<Request> share_requests(const std::vector<Request>& requests, Transport& transport);
 

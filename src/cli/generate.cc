@@ -1,16 +1,23 @@
 // gracemoe generate: a batch of prompts in, completions and statistics out.
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <array>
+#include <map>
 #include <numeric>
+#include <optional>
 
 #include "base/files.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/completions_file.h"
 #include "cli/deployment_options.h"
 #include "cli/prompts.h"
 #include "metrics/run_statistics.h"
+#include "model/detokenizer.h"
+#include "model/stop_texts.h"
 #include "model/tokenizer.h"
 #include "runtime/collect.h"
 #include "runtime/text_windows.h"
@@ -22,51 +29,141 @@ namespace {
 struct GenerateArguments {
   DeploymentArguments deployment;
   PromptArguments prompts;
-  SamplingOptions sampling;
+  GenerationArguments generation;
   std::string out, stats, name = "run", trace;
   int show = -1;
   bool ignore_eos = false, logit_hashes = false;
 };
 
-std::string completion_line(const Request& request, const Completion& c,
-                            const Tokenizer& tokenizer) {
-  OrderedJson line = {{"index", c.id},
-                      {"prompt", tokenizer.decode(request.prompt, false)},
-                      {"prompt_tokens", request.prompt.size()},
-                      {"text", tokenizer.decode(c.tokens, true)},
-                      {"tokens", c.tokens},
-                      {"finish_reason", c.reason == FinishReason::kStop ? "stop" : "length"}};
-  for (const std::uint64_t hash : c.logit_hashes) line["logit_hashes"].push_back(hex64(hash));
-  return line.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
+OrderedJson logprobs_json(const Completion& c, const Tokenizer& tokenizer) {
+  OrderedJson list = OrderedJson::array();
+  for (std::size_t i = 0; i < c.logprobs.size(); ++i) {
+    const TokenLogprobs& one = c.logprobs[i];
+    OrderedJson top = OrderedJson::array();
+    for (std::size_t j = 0; j < one.ids.size(); ++j)
+      top.push_back({{"id", one.ids[j]},
+                     {"token", std::string(tokenizer.token_bytes(one.ids[j]))},
+                     {"logprob", one.logprob[j]}});
+    list.push_back({{"id", c.tokens[i]},
+                    {"token", std::string(tokenizer.token_bytes(c.tokens[i]))},
+                    {"logprob", one.chosen},
+                    {"top", std::move(top)}});
+  }
+  return list;
 }
 
-void write_completions(const GenerateArguments& a, const std::vector<Request>& requests,
-                       const std::vector<Completion>& completions) {
-  const Tokenizer tokenizer(std::filesystem::path(a.deployment.model) / "tokenizer.json");
-  std::string lines;
-  const int show = a.show >= 0 ? a.show : a.out.empty() ? static_cast<int>(completions.size()) : 0;
-  for (std::size_t i = 0; i < completions.size(); ++i) {
-    lines += completion_line(requests[i], completions[i], tokenizer) + "\n";
-    if (static_cast<int>(i) < show)
-      fmt::print("--- {}\n{}\n>>> {}\n", i, tokenizer.decode(requests[i].prompt, false),
-                 tokenizer.decode(completions[i].tokens, true));
+// Turns completions into lines and text, on rank 0, as they are done.
+class CompletionWriter {
+ public:
+  CompletionWriter(const GenerateArguments& a, const PromptBatch& batch, const std::string& key)
+      : batch_(batch), tokenizer_(std::filesystem::path(a.deployment.model) / "tokenizer.json") {
+    const auto all = static_cast<std::int64_t>(batch.requests.size());
+    show_ = a.show >= 0 ? a.show : a.out.empty() ? all : 0;
+    if (!a.out.empty()) file_.emplace(a.out, key);
+    next_shown_ = done();
   }
-  if (!a.out.empty()) write_file(a.out, lines);
+
+  // Requests that an earlier run has answered: 0 .. done()-1.
+  std::uint64_t done() const { return file_ ? file_->done() : 0; }
+  const Workload& workload() const { return workload_; }
+
+  void add(const Completion& c) {
+    workload_.generated_tokens += static_cast<std::int64_t>(c.tokens.size());
+    workload_.prompts += 1;
+    workload_.prompt_tokens += static_cast<std::int64_t>(batch_.requests[c.id].prompt.size());
+    const std::string text = text_of(c);
+    if (file_) file_->add(c.id, line_of(c, text));
+    if (static_cast<std::int64_t>(c.id) < show_) shown_.emplace(c.id, text);
+    for (auto next = shown_.find(next_shown_); next != shown_.end();
+         next = shown_.find(++next_shown_)) {
+      fmt::print("--- {}\n{}\n>>> {}\n", next->first,
+                 tokenizer_.decode(batch_.requests[next->first].prompt, false), next->second);
+      shown_.erase(next);
+    }
+  }
+
+  void finish() {
+    if (file_) file_->finish();
+  }
+
+ private:
+  std::string text_of(const Completion& c) const {
+    const std::string text = tokenizer_.decode(c.tokens, true);
+    return std::string(before_stop(text, batch_.requests[c.id].stop));
+  }
+
+  std::string line_of(const Completion& c, const std::string& text) const {
+    const Request& request = batch_.requests[c.id];
+    const RequestName& name = batch_.names[c.id];
+    OrderedJson line = {{"index", name.index}};
+    if (!name.custom_id.empty()) line["custom_id"] = name.custom_id;
+    if (name.sample >= 0) line["sample"] = name.sample;
+    line["prompt"] = tokenizer_.decode(request.prompt, false);
+    line["prompt_tokens"] = request.prompt.size();
+    line["text"] = text;
+    line["tokens"] = c.tokens;
+    line["finish_reason"] = c.reason == FinishReason::kStop ? "stop" : "length";
+    if (request.logprobs >= 0) line["logprobs"] = logprobs_json(c, tokenizer_);
+    for (const std::uint64_t hash : c.logit_hashes) line["logit_hashes"].push_back(hex64(hash));
+    return line.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
+  }
+
+  const PromptBatch& batch_;
+  Tokenizer tokenizer_;
+  std::optional<CompletionsFile> file_;
+  std::int64_t show_ = 0;
+  std::map<std::uint64_t, std::string> shown_;  // wait for those before them
+  std::uint64_t next_shown_ = 0;
+  Workload workload_;
+};
+
+// Everything that the lines of a run depend on.
+std::string run_key(const GenerateArguments& a, const PromptBatch& batch,
+                    const Deployment& deployment) {
+  std::uint64_t hash = hash_combine(a.ignore_eos ? 1 : 0, a.logit_hashes ? 1 : 0);
+  for (const RequestName& name : batch.names)
+    hash = hash_bytes(std::as_bytes(std::span(name.custom_id)), hash);
+  const std::vector<std::int64_t> requests = flat_requests(batch.requests);
+  return deployment.fingerprint() + "-" +
+         hex64(hash_bytes(std::as_bytes(std::span(requests)), hash));
 }
+
+// Watches for stop texts on the home of each request.
+class StopHook {
+ public:
+  explicit StopHook(const std::string& model)
+      : tokenizer_(std::filesystem::path(model) / "tokenizer.json") {}
+  bool goes_on(const Request& request, int token) {
+    if (request.stop.empty()) return true;
+    auto [entry, is_new] = watches_.try_emplace(request.id, tokenizer_, request.stop);
+    entry->second.watch.push(entry->second.text.push(token));
+    if (!entry->second.watch.stopped()) return true;
+    watches_.erase(entry);
+    return false;
+  }
+
+ private:
+  struct Watched {
+    Watched(const Tokenizer& tokenizer, const std::vector<std::string>& stop)
+        : text(tokenizer, true), watch(stop) {}
+    Detokenizer text;
+    StopWatch watch;
+  };
+  Tokenizer tokenizer_;
+  std::map<std::uint64_t, Watched> watches_;
+};
 
 void write_results(const GenerateArguments& a, Deployment& deployment, const RunTimes& times,
-                   const std::vector<Request>& requests, const std::vector<Completion>& mine,
-                   CliContext& context) {
+                   CompletionWriter* writer, CliContext& context) {
   Transport& transport = context.transport();
-  const std::vector<Completion> completions = collect_completions(transport, mine);
-  RunStatistics stats =
-      collect_statistics(deployment, times, count_workload(requests, completions), context.host());
+  RunStatistics stats = collect_statistics(
+      deployment, times, writer == nullptr ? Workload{} : writer->workload(), context.host());
   stats.name = a.name;
   RoutingTrace trace;
   if (!a.trace.empty()) trace = collect_trace(deployment, "mixed");
   together(transport, [&] {
-    if (!context.root()) return;
-    write_completions(a, requests, completions);
+    if (writer == nullptr) return;
+    writer->finish();
     if (!a.stats.empty()) write_run_statistics(a.stats, stats);
     if (!a.trace.empty()) write_trace(a.trace, trace);
   });
@@ -79,34 +176,77 @@ void write_results(const GenerateArguments& a, Deployment& deployment, const Run
                stats.decode_s, mean_all_to_all_s(stats));
 }
 
+// Settings are agreed on before anything is read with them.
+GenerationSettings agree_on_settings(const GenerateArguments& a, CliContext& context) {
+  GenerationSettings settings;
+  together(context.transport(), [&] {
+    settings = settle(a.generation, read_generation_config(a.deployment.model), 32);
+  });
+  if (context.root() && !a.deployment.quiet) fmt::print(stderr, "{}\n", settings.text);
+  return settings;
+}
+
+// Collective. On rank 0 the writer; requests that are done already are taken out of `requests`.
+std::unique_ptr<CompletionWriter> open_writer(const GenerateArguments& a, const PromptBatch& batch,
+                                              const Deployment& deployment, CliContext& context,
+                                              std::vector<Request>& requests) {
+  std::unique_ptr<CompletionWriter> writer;
+  std::array<std::int64_t, 1> done{0};
+  together(context.transport(), [&] {
+    check_requests(batch.requests, deployment.config().vocab, deployment.config().max_positions);
+    if (!context.root()) return;
+    writer = std::make_unique<CompletionWriter>(a, batch, run_key(a, batch, deployment));
+    done[0] = static_cast<std::int64_t>(writer->done());
+  });
+  context.transport().sum(done);  // only rank 0 has it
+  if (done[0] > 0 && context.root() && !a.deployment.quiet)
+    fmt::print(stderr, "{}.partial: {} of {} completions are there, going on behind them\n", a.out,
+               done[0], batch.requests.size());
+  const auto first = std::min(batch.requests.size(), static_cast<std::size_t>(done[0]));
+  requests.assign(batch.requests.begin() + static_cast<std::ptrdiff_t>(first),
+                  batch.requests.end());
+  return writer;
+}
+
 void generate(const GenerateArguments& a, CliContext& context) {
   const auto deployment =
       deploy(a.deployment, !a.trace.empty(), {a.out, a.stats, a.trace}, context);
   Transport& transport = context.transport();
+  const GenerationSettings settings = agree_on_settings(a, context);
+  const PromptBatch batch = read_prompts(a.prompts, settings, a.deployment.model, context);
+  std::vector<Request> requests;
+  const auto writer = open_writer(a, batch, *deployment, context, requests);
+
   RunOptions options = run_options(a.deployment);
-  options.sampling = a.sampling;
+  options.sample_vocab = batch.sample_vocab;
   options.ignore_eos = a.ignore_eos;
   options.logit_hashes = a.logit_hashes;
-  const std::vector<Request> requests =
-      read_prompts(a.prompts, a.deployment.model, context, options.sample_vocab);
-  together(transport, [&] {
-    check_sampling(a.sampling);
-    check_requests(requests, deployment->config().vocab, deployment->config().max_positions);
-  });
+  std::optional<StopHook> stops;
+  if (std::any_of(requests.begin(), requests.end(),
+                  [](const Request& r) { return !r.stop.empty(); })) {
+    together(transport, [&] { stops.emplace(a.deployment.model); });
+    options.accept = [&](const Request& request, int token) {
+      return stops->goes_on(request, token);
+    };
+  }
+  options.deliver = [&](std::span<const Completion> finished) {
+    const std::vector<Completion> all = collect_completions(transport, finished);
+    if (writer != nullptr)
+      for (const Completion& completion : all) writer->add(completion);
+  };
   const std::int64_t total = std::accumulate(
       requests.begin(), requests.end(), std::int64_t{0}, [](std::int64_t sum, const Request& r) {
         return sum + static_cast<std::int64_t>(r.prompt.size()) + std::max(0, r.max_new_tokens - 1);
       });
   const std::vector<Request> mine = requests_of(requests, transport.rank(), transport.size());
   RunTimes times;
-  std::vector<Completion> completions;
   {
     ProgressBar bar("generate", "tokens", total, a.deployment.quiet || !context.root());
     options.progress = [&bar](std::int64_t done) { bar.update(done); };
     transport.barrier();  // end-to-end time starts when all are ready
-    completions = run_requests(deployment->model(), transport, mine, options, times);
+    run_requests(deployment->model(), transport, mine, options, times);
   }
-  write_results(a, *deployment, times, requests, completions, context);
+  write_results(a, *deployment, times, writer.get(), context);
 }
 
 }  // namespace
@@ -117,17 +257,7 @@ void add_generate(CLI::App& app, Action& action) {
       app.add_subcommand("generate", "Generate text for a batch of prompts, alone or under mpirun");
   add_deployment_arguments(*command, a->deployment);
   add_prompt_arguments(*command, a->prompts);
-  command->add_option("--temperature", a->sampling.temperature, "0: greedy")->capture_default_str();
-  command->add_option("--top-k", a->sampling.top_k, "sample among the k likeliest tokens (0: all)")
-      ->capture_default_str();
-  command
-      ->add_option("--top-p", a->sampling.top_p,
-                   "sample among the likeliest tokens that together reach this probability")
-      ->capture_default_str();
-  command
-      ->add_option("--seed", a->sampling.seed,
-                   "the same seed gives the same text on any number of ranks")
-      ->capture_default_str();
+  add_generation_arguments(*command, a->generation);
   command->add_flag("--ignore-eos", a->ignore_eos, "go on after an end-of-text token");
   command->add_option("--out", a->out, "completions as JSON lines");
   command->add_option("--show", a->show,

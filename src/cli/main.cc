@@ -88,6 +88,8 @@ int main(int argc, char** argv) {
   gracemoe::add_evaluate(app, action);
   gracemoe::add_report(app, action);
   gracemoe::add_convert(app, action);
+  gracemoe::add_chat(app, action);
+  gracemoe::add_tokenize(app, action);
   gracemoe::add_bench(app, action);
   gracemoe::add_doctor(app, action);
   try {

@@ -5,23 +5,39 @@
 #include <vector>
 
 #include "cli/context.h"
+#include "cli/generation_options.h"
 #include "runtime/request.h"
 
 namespace gracemoe {
 
 struct PromptArguments {
-  std::vector<std::string> prompts;  // texts
-  std::string file;  // one prompt a line, or .jsonl with "prompt" (text) or "tokens" (ids)
+  std::vector<std::string> prompts;     // texts
+  std::string file;                     // one prompt a line, or .jsonl (docs/generation.md)
   std::vector<std::string> from_texts;  // pieces of these
   int count = 16, length = 64;          // of the pieces
-  int max_tokens = 32;
+  int samples = 1;                      // of each prompt
+  int logprobs = -1;                    // as Request::logprobs
+  std::string chat_template;            // file; empty: the model's own
 };
 
 void add_prompt_arguments(CLI::App& command, PromptArguments& arguments);
 
-// Collective: read on rank 0, the same on every rank. Sets sample_vocab to the tokenizer's. Errors
-// are AgreedError.
-std::vector<Request> read_prompts(const PromptArguments& arguments, const std::string& model,
-                                  CliContext& context, int& sample_vocab);
+// What a request is called in the output.
+struct RequestName {
+  std::int64_t index = 0;  // of its prompt
+  int sample = -1;         // -1: the only one of its prompt
+  std::string custom_id;
+};
+
+struct PromptBatch {
+  std::vector<Request> requests;   // the same on every rank; ids 0, 1, ...
+  std::vector<RequestName> names;  // [requests]; on rank 0 only
+  int sample_vocab = 0;            // the tokenizer's
+};
+
+// Collective: read on rank 0, the same on every rank. Errors are AgreedError and name file and
+// line.
+PromptBatch read_prompts(const PromptArguments& arguments, const GenerationSettings& settings,
+                         const std::string& model, CliContext& context);
 
 }  // namespace gracemoe

@@ -45,9 +45,14 @@ class Runner {
     while (true) {
       const double step_start = wall_seconds();
       compose();
-      // [0] rows of all ranks, [1] prompt rows among them
-      std::array<std::int64_t, 2> work{batch_.rows(), prompt_rows_};
+      // [0] rows of all ranks, [1] prompt rows among them, [2] requests that have ended
+      std::array<std::int64_t, 3> work{batch_.rows(), prompt_rows_,
+                                       static_cast<std::int64_t>(finished_.size())};
       transport_.sum(work);
+      if (work[2] > 0) {
+        options_.deliver(finished_);
+        finished_.clear();
+      }
       if (work[0] == 0) break;
       const bool many = work[0] >= kRowsWorthALane * model_.lanes() * transport_.size();
       batch_.micro_batches = many ? model_.lanes() : 1;
@@ -58,6 +63,7 @@ class Runner {
       if (options_.progress) options_.progress(tokens_done_);
     }
     times.end_to_end_s += wall_seconds() - start;
+    if (options_.deliver) completions_.clear();
     return std::move(completions_);
   }
 
@@ -73,12 +79,19 @@ class Runner {
     batch_ = {};
     wanted_.clear();
     prompt_rows_ = 0;
-    std::erase_if(active_, [](const std::unique_ptr<Sequence>& s) { return s->done; });
+    retire();
     admit();
     for (const auto& s : active_)
       if (s->decoding() && batch_.rows() < options_.max_rows) add_decode(*s);
     for (const auto& s : active_)
       if (!s->decoding() && batch_.rows() < options_.max_rows) add_prompt(*s);
+  }
+
+  void retire() {
+    if (options_.deliver)
+      for (const auto& s : active_)
+        if (s->done) finished_.push_back(std::move(*s->completion));
+    std::erase_if(active_, [](const std::unique_ptr<Sequence>& s) { return s->done; });
   }
 
   // No more than a step can use: each admitted request takes its cache at once.
@@ -140,8 +153,11 @@ class Runner {
         options_.sample_vocab > 0
             ? std::min(logits.size(), static_cast<std::size_t>(options_.sample_vocab))
             : logits.size();
-    const int token = sample(options_.sampling, logits.first(usable), s.request->id,
-                             static_cast<std::uint64_t>(s.position()));
+    const Request& request = *s.request;
+    const std::span<const float> row = penalise(request.sampling, logits.first(usable),
+                                                request.prompt, completion.tokens, penalised_);
+    const int token =
+        sample(request.sampling, row, request.stream, static_cast<std::uint64_t>(s.position()));
     const std::vector<int>& eos = model_.config().eos_tokens;
     if (!options_.ignore_eos && std::find(eos.begin(), eos.end(), token) != eos.end()) {
       completion.reason = FinishReason::kStop;
@@ -149,8 +165,14 @@ class Runner {
       return;
     }
     completion.tokens.push_back(token);
+    if (request.logprobs >= 0)
+      completion.logprobs.push_back(logprobs_of(logits.first(usable), token, request.logprobs));
     s.last_token = token;
-    s.done = static_cast<int>(completion.tokens.size()) == s.request->max_new_tokens;
+    s.done = static_cast<int>(completion.tokens.size()) == request.max_new_tokens;
+    if (options_.accept && !options_.accept(request, token)) {
+      completion.reason = FinishReason::kStop;
+      s.done = true;
+    }
   }
 
   Transformer& model_;
@@ -161,7 +183,9 @@ class Runner {
   std::size_t next_ = 0;                 // first request not yet admitted
   std::vector<std::unique_ptr<Sequence>> active_;
   StepBatch batch_;
-  std::vector<Wanted> wanted_;  // in the order of batch_.logit_rows
+  std::vector<Wanted> wanted_;        // in the order of batch_.logit_rows
+  std::vector<float> penalised_;      // logits of one row after its request's penalties
+  std::vector<Completion> finished_;  // not delivered yet
   std::int64_t prompt_rows_ = 0, tokens_done_ = 0;
 };
 

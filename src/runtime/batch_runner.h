@@ -17,13 +17,17 @@ struct RunOptions {
   int max_rows =
       512;  // rows a step computes on one device: prompts are taken in chunks of at most this
   int max_sequences = 256;  // sequences a device holds caches for at once
-  SamplingOptions sampling;
   bool ignore_eos = false;
   bool logit_hashes = false;
   int sample_vocab = 0;  // ids below this may be sampled (the tokenizer's); 0: the whole vocabulary
   // Called on every rank after each step with tokens done on all ranks together (prompt and
   // generated).
   std::function<void(std::int64_t tokens_done)> progress;
+  // If set, called on a request's home after each of its tokens; false ends the request (kStop).
+  std::function<bool(const Request& request, int token)> accept;
+  // If set, called on every rank after each step in which a request ended on some rank, with those
+  // of this rank: what it does may be collective. They are not among the returned ones then.
+  std::function<void(std::span<const Completion> finished)> deliver;
   // If set, logits of every prompt row are computed and given here: logits [vocab] that follow
   // position `position` of the request.
   std::function<void(const Request& request, int position, std::span<const float> logits)> score;

@@ -1,6 +1,7 @@
 #include "runtime/collect.h"
 
 #include <algorithm>
+#include <bit>
 #include <map>
 
 #include "runtime/together.h"
@@ -115,6 +116,22 @@ void fill_devices(const Deployment& deployment, const Gathered& all, RunStatisti
   }
 }
 
+void append_logprobs(const TokenLogprobs& one, std::vector<std::uint64_t>& flat) {
+  flat.insert(flat.end(), {std::bit_cast<std::uint64_t>(one.chosen), one.ids.size()});
+  for (std::size_t i = 0; i < one.ids.size(); ++i)
+    flat.insert(flat.end(), {static_cast<std::uint64_t>(one.ids[i]),
+                             std::bit_cast<std::uint64_t>(one.logprob[i])});
+}
+
+TokenLogprobs read_logprobs(std::vector<std::uint64_t>::const_iterator& at) {
+  TokenLogprobs one{.chosen = std::bit_cast<double>(*at++)};
+  for (std::uint64_t left = *at++; left > 0; --left) {
+    one.ids.push_back(static_cast<int>(*at++));
+    one.logprob.push_back(std::bit_cast<double>(*at++));
+  }
+  return one;
+}
+
 std::vector<std::pair<std::string, std::string>> settings_of(const Deployment& d) {
   return {{"model", d.model_name()},
           {"fingerprint", d.fingerprint()},
@@ -166,14 +183,15 @@ RunStatistics collect_statistics(const Deployment& deployment, const RunTimes& t
 }
 
 std::vector<Completion> collect_completions(Transport& transport,
-                                            const std::vector<Completion>& mine) {
-  // Flat numbers a completion: id, reason, tokens, hashes (counts first).
+                                            std::span<const Completion> mine) {
+  // Flat numbers a completion: id, reason, tokens, hashes, logprobs (counts first).
   std::vector<std::uint64_t> flat;
   for (const Completion& c : mine) {
     flat.insert(flat.end(), {c.id, static_cast<std::uint64_t>(c.reason), c.tokens.size(),
-                             c.logit_hashes.size()});
+                             c.logit_hashes.size(), c.logprobs.size()});
     for (const int token : c.tokens) flat.push_back(static_cast<std::uint64_t>(token));
     flat.insert(flat.end(), c.logit_hashes.begin(), c.logit_hashes.end());
+    for (const TokenLogprobs& one : c.logprobs) append_logprobs(one, flat);
   }
   std::vector<Completion> all;
   for (const auto& part : gather_vectors(transport, flat, kRoot)) {
@@ -183,10 +201,12 @@ std::vector<Completion> collect_completions(Transport& transport,
       c.reason = static_cast<FinishReason>(*at++);
       const auto tokens = static_cast<std::ptrdiff_t>(*at++);
       const auto hashes = static_cast<std::ptrdiff_t>(*at++);
+      const auto logprobs = *at++;
       std::transform(at, at + tokens, std::back_inserter(c.tokens),
                      [](std::uint64_t token) { return static_cast<int>(token); });
       c.logit_hashes.assign(at + tokens, at + tokens + hashes);
       at += tokens + hashes;
+      for (std::uint64_t i = 0; i < logprobs; ++i) c.logprobs.push_back(read_logprobs(at));
       all.push_back(std::move(c));
     }
   }

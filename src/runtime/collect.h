@@ -1,6 +1,7 @@
 // Gathers what every rank counted into one RunStatistics, completions and routing traces into one
 // list.
 #pragma once
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,7 @@ RunStatistics collect_statistics(const Deployment& deployment, const RunTimes& t
                                  const Workload& workload, const std::string& host);
 
 // Collective; on rank 0 the completions of all ranks, by id; empty elsewhere.
-std::vector<Completion> collect_completions(Transport& transport,
-                                            const std::vector<Completion>& mine);
+std::vector<Completion> collect_completions(Transport& transport, std::span<const Completion> mine);
 
 // Collective; on rank 0 the recorded choices of all ranks as one trace; empty elsewhere. The
 // deployment must record.

@@ -65,6 +65,56 @@ TEST(Sampler, TheDrawDependsOnSeedRequestAndPositionOnly) {
   EXPECT_GT(seen.size(), 5u);
 }
 
+TEST(Sampler, MinPKeepsWhatIsLikelyAgainstTheLikeliest) {
+  const std::vector<float> logits{std::log(0.5f), std::log(0.3f), std::log(0.2f)};
+  SamplingOptions options = sampled(1);
+  options.min_p = 0.5;  // 0.3 of 0.5 is more, 0.2 of it less
+  auto share = frequencies(options, logits, 4000);
+  EXPECT_EQ(share.size(), 2u);
+  EXPECT_FALSE(share.contains(2));
+  options.min_p = 1;
+  EXPECT_EQ(frequencies(options, logits, 100).size(), 1u);
+}
+
+std::vector<float> penalised(const SamplingOptions& options, const std::vector<float>& logits) {
+  std::vector<float> buffer;
+  const std::vector<int> prompt{0, 0, 99}, answer{1, 2, 2};
+  const auto result = penalise(options, logits, prompt, answer, buffer);
+  return {result.begin(), result.end()};
+}
+
+TEST(Sampler, RepetitionPenaltyIsForPromptAndAnswer) {
+  const std::vector<float> logits{2, -2, 0, 4};
+  EXPECT_EQ(penalised({.repetition_penalty = 2}, logits), (std::vector<float>{1, -4, 0, 4}));
+}
+
+TEST(Sampler, PresenceAndFrequencyPenaltiesAreForTheAnswer) {
+  const std::vector<float> logits{2, -2, 0, 4};
+  EXPECT_EQ(penalised({.presence_penalty = 0.5}, logits), (std::vector<float>{2, -2.5, -0.5, 4}));
+  EXPECT_EQ(penalised({.frequency_penalty = 0.5}, logits), (std::vector<float>{2, -2.5, -1, 4}));
+  EXPECT_EQ(penalised({}, logits), logits);
+}
+
+TEST(Sampler, LogprobsAreOfThePlainSoftmax) {
+  const std::vector<float> logits{std::log(0.5f), std::log(0.25f), std::log(0.25f)};
+  const TokenLogprobs one = logprobs_of(logits, 2, 2);
+  EXPECT_NEAR(one.chosen, std::log(0.25), 1e-6);
+  EXPECT_EQ(one.ids, (std::vector<int>{0, 1}));
+  EXPECT_NEAR(one.logprob[0], std::log(0.5), 1e-6);
+  EXPECT_TRUE(logprobs_of(logits, 0, 0).ids.empty());
+  EXPECT_EQ(logprobs_of(logits, 0, 100).ids.size(), 3u);
+}
+
+TEST(Sampler, RefusesBadPenalties) {
+  const auto error = [](const SamplingOptions& options) {
+    return error_of([&] { check_sampling(options); }, ErrorCategory::kUsage);
+  };
+  EXPECT_NE(error({.min_p = 2}).find("min-p"), std::string::npos);
+  EXPECT_NE(error({.repetition_penalty = 0}).find("repetition-penalty"), std::string::npos);
+  EXPECT_NE(error({.presence_penalty = 1e9}).find("presence-penalty"), std::string::npos);
+  EXPECT_NE(error({.frequency_penalty = -1e9}).find("frequency-penalty"), std::string::npos);
+}
+
 TEST(Sampler, RefusesBadOptionsAndLogits) {
   EXPECT_NE(error_of(
                 [] {

@@ -17,50 +17,88 @@ namespace {
 using testing::HasSubstr;
 namespace fs = std::filesystem;
 
+// The ids of a long text, as count and hash.
+std::pair<std::size_t, std::string> digest(const std::vector<int>& ids) {
+  std::uint64_t hash = 0;
+  for (const int id : ids) hash = hash * 1'000'003 + static_cast<std::uint64_t>(id) + 1;
+  return {ids.size(), hex64(hash)};
+}
+
+// A text of so many characters made of one unit.
+void check_long_case(const Tokenizer& tokenizer, const Json& one) {
+  const auto unit = one.at("unit").get<std::string>();
+  auto left = one.at("characters").get<std::size_t>();
+  std::string text;
+  for (std::size_t at = 0; left > 0; --left) {
+    const std::size_t size = utf8_at(unit, at).size;
+    text += unit.substr(at, size);
+    at = (at + size) % unit.size();
+  }
+  const Json& wanted = one.at("ids");
+  const std::pair digest_wanted(wanted.at("count").get<std::size_t>(),
+                                wanted.at("hash").get<std::string>());
+  const std::vector<int> ids = tokenizer.encode(text, false);
+  EXPECT_EQ(digest(ids), digest_wanted);
+  EXPECT_EQ(digest(tokenizer.encode(text, true)), digest_wanted);
+  EXPECT_EQ(tokenizer.decode(ids, false), text);
+}
+
+void check_case(const Tokenizer& tokenizer, const Json& one) {
+  const auto text = one.at("text").get<std::string>();
+  const auto ids = one.at("ids").get<std::vector<int>>();
+  const auto ids_special = one.at("ids_special").get<std::vector<int>>();
+  EXPECT_EQ(tokenizer.encode(text, false), ids);
+  EXPECT_EQ(tokenizer.encode(text, true), ids_special);
+  EXPECT_EQ(tokenizer.decode(ids, false), one.at("decoded").get<std::string>());
+  const char* skipped = one.contains("decoded_skip_special") ? "decoded_skip_special" : "decoded";
+  EXPECT_EQ(tokenizer.decode(ids_special, true), one.at(skipped).get<std::string>());
+  if (!one.contains("decoded_prefixes")) return;
+  std::size_t size = 0;
+  for (const Json& prefix : one.at("decoded_prefixes"))
+    EXPECT_EQ(tokenizer.decode(std::span(ids).first(++size), false), prefix.get<std::string>());
+}
+
 // Encodes and decodes every case of a file as two other programs did.
-void check_cases(const fs::path& tokenizer_json, const fs::path& cases_json) {
+void check_cases(const fs::path& tokenizer_json, const Json& file) {
   const Tokenizer tokenizer(tokenizer_json);
-  const Json file = read_json(cases_json);
   EXPECT_GE(file.at("cases").size(), 80U);
   for (const Json& one : file.at("cases")) {
     SCOPED_TRACE(one.at("label").get<std::string>());
-    const auto text = one.at("text").get<std::string>();
-    const auto ids = one.at("ids").get<std::vector<int>>();
-    const auto ids_special = one.at("ids_special").get<std::vector<int>>();
-    EXPECT_EQ(tokenizer.encode(text, false), ids);
-    EXPECT_EQ(tokenizer.encode(text, true), ids_special);
-    EXPECT_EQ(tokenizer.decode(ids, false), one.at("decoded").get<std::string>());
-    const char* skipped = one.contains("decoded_skip_special") ? "decoded_skip_special" : "decoded";
-    EXPECT_EQ(tokenizer.decode(ids_special, true), one.at(skipped).get<std::string>());
-    if (!one.contains("decoded_prefixes")) continue;
-    std::size_t size = 0;
-    for (const Json& prefix : one.at("decoded_prefixes")) {
-      EXPECT_EQ(tokenizer.decode(std::span(ids).first(++size), false), prefix.get<std::string>());
-    }
+    if (one.contains("unit"))
+      check_long_case(tokenizer, one);
+    else
+      check_case(tokenizer, one);
   }
 }
 
-TEST(Tokenizer, AgreesWithTheReferencesOnGpt2Style) {
-  check_cases(tiny_model() / "tokenizer.json",
-              GRACEMOE_SOURCE_DIR "/tests/data/tokenizer_cases_gpt2.json");
+const fs::path kCases = GRACEMOE_SOURCE_DIR "/tests/data/tokenizers";
+
+TEST(Tokenizer, AgreesWithTheReferencesOnTinyOnes) {
+  const std::pair<std::string, std::string> models[] = {{"olmoe_tiny", "tiny_gpt2"},
+                                                        {"qwen3_moe_tiny", "tiny_qwen3"},
+                                                        {"deepseek_v2_tiny", "tiny_bos"}};
+  for (const auto& [model, cases] : models) {
+    SCOPED_TRACE(model);
+    check_cases(fs::path(GRACEMOE_SOURCE_DIR "/tests/data") / model / "tokenizer.json",
+                read_json(kCases / (cases + ".json")));
+  }
 }
 
-struct SharedCase {
-  const char* model;
-  const char* cases;
-};
-class SharedTokenizer : public testing::TestWithParam<SharedCase> {};
+// The tokenizers of published models: scripts/fetch-tokenizers installs them.
+class PublishedTokenizer : public testing::TestWithParam<const char*> {};
 
-TEST_P(SharedTokenizer, AgreesWithTheReferences) {
-  const fs::path fixtures = GRACEMOE_SHARED_DIR "/fixtures";
-  if (!fs::exists(fixtures)) GTEST_SKIP() << "optional data is not here";
-  check_cases(fixtures / GetParam().model / "tokenizer.json",
-              fixtures / "tokenizers" / GetParam().cases);
+TEST_P(PublishedTokenizer, AgreesWithTheReferences) {
+  const Json file = read_json(kCases / (std::string(GetParam()) + ".json"));
+  const fs::path package = fs::path(GRACEMOE_SOURCE_DIR "/build/npm/node_modules") /
+                           file.at("package").at("name").get<std::string>();
+  const fs::path tokenizer = package / file.at("file").get<std::string>();
+  if (!fs::exists(tokenizer)) GTEST_SKIP() << "not here; scripts/fetch-tokenizers installs it";
+  ASSERT_EQ(read_json(package / "package.json").at("version"), file.at("package").at("version"));
+  check_cases(tokenizer, file);
 }
 
-INSTANTIATE_TEST_SUITE_P(Tiny, SharedTokenizer,
-                         testing::Values(SharedCase{"qwen3_moe_tiny", "tiny_qwen3.json"},
-                                         SharedCase{"deepseek_v2_tiny", "tiny_bos.json"}));
+INSTANTIATE_TEST_SUITE_P(Npm, PublishedTokenizer,
+                         testing::Values("qwen3", "deepseek_v3", "gptoss", "llama3"));
 
 class DemoTokenizer : public testing::Test {
  protected:
@@ -82,11 +120,11 @@ TEST_F(DemoTokenizer, ShippedTextsHaveTheirTokensAndComeBack) {
   }
 }
 
-// A merge that is quadratic in the length of a word would take 10^10 steps for each of these.
+// A merge that is quadratic in the length of a word would take 10^12 steps for each of these.
 TEST_F(DemoTokenizer, ALongWordIsEncodedInLogLinearTime) {
   for (const char* unit : {"a", "e", " ", "\n", "0", "=", "th", "ing"}) {
     std::string text;
-    while (text.size() < 100'000) text += unit;
+    while (text.size() < (unit[0] == 'a' ? 1'000'000 : 100'000)) text += unit;
     EXPECT_EQ(tokenizer_->decode(tokenizer_->encode(text, false), false), text);
   }
 }

@@ -262,12 +262,21 @@ TEST(Batching, SamplingDoesNotDependOnTheRanks) {
     options.reduction = Reduction::kExact;
     run_ranks(topology.devices(), [&](Transport& transport) {
       Deployment deployment(options, topology, transport);
+      std::vector<Request> requests = prompts(9, 12);
+      for (Request& request : requests) {
+        request.sampling = {.temperature = 0.8,
+                            .top_k = 40,
+                            .top_p = 0.95,
+                            .seed = 11,
+                            .repetition_penalty = 1.1,
+                            .frequency_penalty = 0.2};
+        request.stream = request.id;
+      }
       RunOptions how;
-      how.sampling = {0.8, 40, 0.95, 11};
       RunTimes times;
       const auto mine =
           run_requests(deployment.model(), transport,
-                       requests_of(prompts(9, 12), transport.rank(), transport.size()), how, times);
+                       requests_of(requests, transport.rank(), transport.size()), how, times);
       auto all = collect_completions(transport, mine);
       if (transport.rank() == 0) results.push_back(std::move(all));
     });

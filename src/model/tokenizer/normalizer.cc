@@ -3,6 +3,7 @@
 #include <unicode/bytestream.h>
 #include <unicode/normalizer2.h>
 #include <unicode/uchar.h>
+#include <unicode/uniset.h>
 
 #include <map>
 
@@ -12,12 +13,26 @@
 namespace gracemoe {
 namespace {
 
-std::string compose(const icu::Normalizer2* form, std::string_view text, UErrorCode status) {
+// The tokenizers' original library has the normal forms of Unicode 9: later characters stay as they
+// are and end a run of combining marks, as characters without a meaning do.
+const icu::UnicodeSet& known_characters() {
+  static const icu::UnicodeSet kKnown = [] {
+    UErrorCode status = U_ZERO_ERROR;
+    icu::UnicodeSet known(icu::UnicodeString("[:age=9.0:]"), status);
+    GM_CHECK(U_SUCCESS(status), "ICU does not know the ages of characters");
+    known.freeze();
+    return known;
+  }();
+  return kKnown;
+}
+
+std::string normal_form(const icu::Normalizer2* form, std::string_view text, UErrorCode status) {
   std::string result;
   if (U_SUCCESS(status)) {
     icu::StringByteSink<std::string> sink(&result, static_cast<std::int32_t>(text.size()));
-    form->normalizeUTF8(0, icu::StringPiece(text.data(), static_cast<std::int32_t>(text.size())),
-                        sink, nullptr, status);
+    icu::FilteredNormalizer2(*form, known_characters())
+        .normalizeUTF8(0, icu::StringPiece(text.data(), static_cast<std::int32_t>(text.size())),
+                       sink, nullptr, status);
   }
   GM_CHECK(U_SUCCESS(status), "ICU cannot normalise");
   return result;
@@ -75,13 +90,13 @@ std::string Normalizer::apply_step(Step step, std::string_view text) {
   UErrorCode status = U_ZERO_ERROR;
   switch (step) {
     case Step::kNfc:
-      return compose(icu::Normalizer2::getNFCInstance(status), text, status);
+      return normal_form(icu::Normalizer2::getNFCInstance(status), text, status);
     case Step::kNfd:
-      return compose(icu::Normalizer2::getNFDInstance(status), text, status);
+      return normal_form(icu::Normalizer2::getNFDInstance(status), text, status);
     case Step::kNfkc:
-      return compose(icu::Normalizer2::getNFKCInstance(status), text, status);
+      return normal_form(icu::Normalizer2::getNFKCInstance(status), text, status);
     case Step::kNfkd:
-      return compose(icu::Normalizer2::getNFKDInstance(status), text, status);
+      return normal_form(icu::Normalizer2::getNFKDInstance(status), text, status);
     case Step::kLowercase:
       return lowercase(text);
   }

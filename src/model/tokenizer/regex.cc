@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "model/tokenizer/regex_classes.h"
 #include "model/tokenizer/utf8.h"
 
 namespace gracemoe {
@@ -94,9 +95,9 @@ Regex::Regex(const std::string& pattern, std::string name) : name_(std::move(nam
   }
   prepare_library();
   OnigErrorInfo info{};
-  const int code =
-      onig_new(&regex_, pointer(pattern.data()), pointer(pattern.data() + pattern.size()),
-               ONIG_OPTION_NONE, ONIG_ENCODING_UTF8, ONIG_SYNTAX_ONIGURUMA, &info);
+  const std::string full = with_late_characters(pattern);
+  const int code = onig_new(&regex_, pointer(full.data()), pointer(full.data() + full.size()),
+                            ONIG_OPTION_NONE, ONIG_ENCODING_UTF8, ONIG_SYNTAX_ONIGURUMA, &info);
   if (code != ONIG_NORMAL) {
     fail_input({.what = name_,
                 .got = "'" + pattern + "' (" + error_text(code) + ")",

@@ -1,0 +1,126 @@
+// Templates against what Jinja2 made of them (tests/data/chat/make.py), and the refusals.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/files.h"
+#include "model/jinja/template.h"
+#include "support/error_of.h"
+
+namespace gracemoe::jinja {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+OrderedJson cases() {
+  return OrderedJson::parse(read_file(GRACEMOE_SOURCE_DIR "/tests/data/chat/cases.json"));
+}
+
+std::string render(const std::string& source,
+                   const OrderedJson& variables = OrderedJson::object()) {
+  return Template(source, "t").render(variables);
+}
+std::string refusal(const std::string& source,
+                    const OrderedJson& variables = OrderedJson::object()) {
+  return error_of([&] { render(source, variables); });
+}
+
+TEST(Jinja, RendersAsJinja2Does) {
+  const OrderedJson file = cases();
+  EXPECT_GE(file.at("cases").size(), 300U);
+  for (const OrderedJson& one : file.at("cases")) {
+    const auto source = one.at("template").get<std::string>();
+    try {
+      EXPECT_EQ(render(source, file.at("variables")), one.at("rendered").get<std::string>())
+          << source;
+    } catch (const Error& error) {
+      ADD_FAILURE() << source << "\n  " << error.what();
+    }
+  }
+}
+
+TEST(Jinja, RefusesWhatJinja2Refuses) {
+  const OrderedJson file = cases();
+  for (const OrderedJson& source : file.at("errors"))
+    EXPECT_THAT(refusal(source.get<std::string>(), file.at("variables")), HasSubstr("t: line 1: "))
+        << source;
+}
+
+TEST(Jinja, ErrorsTellTheLine) {
+  EXPECT_EQ(refusal("a\nb {{ c.d }}"), "t: line 2: .d: got an undefined value (c), wanted a value");
+  EXPECT_THAT(refusal("{# x\n\n #}\n{% filter upper %}"),
+              AllOf(HasSubstr("t: line 4: a statement: got 'filter', wanted if, for, set"),
+                    HasSubstr("a part of Jinja that gracemoe does not have")));
+  EXPECT_THAT(refusal("{{ '\n' }}\n{{ 1 | title }}"),
+              HasSubstr("t: line 3: a filter: got 'title', wanted one of abs, count, d"));
+  EXPECT_THAT(refusal("{{ 1 is sameas 1 }}"), HasSubstr("a test: got 'sameas', wanted one of"));
+  EXPECT_THAT(refusal("{% if a\n"), HasSubstr("line 1: a tag: got no end, wanted '%}'"));
+  EXPECT_EQ(refusal("{{ raise_exception('only user and assistant') }}"),
+            "t: line 1: the template refuses this conversation: only user and assistant");
+}
+
+TEST(Jinja, WhatPythonHasAndWeHaveNotIsNeverTakenForMissing) {
+  EXPECT_THAT(refusal("{% if 'a'.title is defined %}x{% endif %}"),
+              HasSubstr("a method: got 'title' of a string"));
+  EXPECT_THAT(refusal("{{ {}.update }}"), HasSubstr("'update' of a mapping"));
+  EXPECT_THAT(refusal("{{ [1] }}"), HasSubstr("printing: got a list, wanted a string or a number"));
+  EXPECT_THAT(refusal("{{ strftime_now('%Y') }}"),
+              HasSubstr("a call: got an undefined value (strftime_now)"));
+  EXPECT_THAT(refusal("{{ 'x' | tojson(ensure_ascii=true) }}"), HasSubstr("ensure_ascii=true"));
+  EXPECT_THAT(refusal("{{ '\\N{BULLET}' }}"), HasSubstr("a string: got \\N"));
+  EXPECT_THAT(refusal("{% if x %}{% macro m() %}{% endmacro %}{% endif %}"),
+              HasSubstr("macros outside of all others"));
+  EXPECT_THAT(refusal("{% for x in [1] recursive %}{% endfor %}"), HasSubstr("got 'recursive'"));
+}
+
+TEST(Jinja, IntegersHave64Bits) {
+  EXPECT_EQ(render("{{ 9223372036854775807 }}"), "9223372036854775807");
+  EXPECT_THAT(refusal("{{ 9223372036854775808 }}"), HasSubstr("wanted one of 64 bits"));
+  for (const char* one : {"9223372036854775807 + 1", "-9223372036854775807 - 2", "2 ** 63",
+                          "4611686018427387904 * 2", "(-9223372036854775807 - 1) // -1"})
+    EXPECT_THAT(refusal("{{ " + std::string(one) + " }}"), HasSubstr("more than 64 bits")) << one;
+  EXPECT_EQ(render("{{ (-9223372036854775807 - 1) % -1 }}"), "0");
+}
+
+// Templates that would take all memory, all time or all of the stack.
+TEST(Jinja, WorkIsBounded) {
+  const std::string much = "far more work than a conversation needs";
+  EXPECT_THAT(refusal("{% set n = namespace(s='aaaaaaaaaaaaaaaa') %}{% for i in range(100) %}"
+                      "{% set n.s = n.s + n.s %}{% endfor %}"),
+              HasSubstr(much));
+  EXPECT_THAT(refusal("{{ 'a' * 1000000000000 }}"), HasSubstr(much));
+  EXPECT_THAT(refusal("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}"
+                      "{% endfor %}"),
+              HasSubstr(much));
+  EXPECT_THAT(refusal("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}"),
+              HasSubstr("macros in each other: got more than 400"));
+  EXPECT_THAT(refusal("{% set n = namespace(l=[]) %}{% for i in range(200) %}"
+                      "{% set n.l = [n.l] %}{% endfor %}"),
+              HasSubstr("lists and mappings in each other: got more than 100"));
+  EXPECT_THAT(refusal("{% set n = namespace() %}{% set n.n = n %}"), HasSubstr("a namespace"));
+  std::string deep, close, wide = "{{ 1";
+  for (int i = 0; i < 5000; ++i) {
+    deep += "(";
+    close += ")";
+    wide += " + 1";
+  }
+  EXPECT_THAT(refusal("{{ " + deep + "1" + close + " }}"), HasSubstr("more than 60 levels of nesting"));
+  EXPECT_THAT(refusal(wide + " }}"), HasSubstr("more than 1000 parts"));
+  std::string blocks;
+  for (int i = 0; i < 5000; ++i) blocks += "{% if 1 %}";
+  EXPECT_THAT(refusal(blocks), HasSubstr("more than 60 levels of nesting"));
+}
+
+// A megabyte in a conversation of a thousand turns is no excess.
+TEST(Jinja, LongConversationsAreFine) {
+  OrderedJson messages = OrderedJson::array();
+  for (int i = 0; i < 1000; ++i)
+    messages.push_back({{"role", "user"}, {"content", std::string(1000, 'a')}});
+  const std::string text = render(
+      "{% for m in messages %}{{ '<' + m.role + '>' + m.content | trim + '\n' }}{% endfor %}",
+      {{"messages", messages}});
+  EXPECT_EQ(text.size(), 1007U * 1000);
+}
+
+}  // namespace
+}  // namespace gracemoe::jinja
