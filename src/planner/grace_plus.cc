@@ -22,10 +22,10 @@ constexpr std::int64_t kMostTokens = 65'536;  // searched a layer; more are samp
 // One layer's counters: [streams, places, places] pairs of about (2 + digits) bits a token.
 constexpr double kMostCounterBytes = 8e6;
 // Proposals in all by default: about 1 us each at 35,000 tokens on 2 nodes.
-constexpr double kWorkBudget = 5e6;
+constexpr double kWorkBudget = 4e6;
 // Part of the bound's room that is used: of many plans the one that seems evenest is so by chance
 // too (gpt-oss-20b: 1.085 expected, 1.085 and 1.104 found on the other half of the text).
-constexpr double kOfBound = 0.8;
+constexpr double kOfBound = 0.85;
 
 // Tokens a layer that keep the counters small.
 std::int64_t token_limit(const RoutingTrace& trace, int places) {
@@ -246,7 +246,7 @@ class Planner {
       VisitProblem p = problem(tokens, layer, candidate.bound);
       p.balance_bound = std::min(p.balance_bound, VisitState(p, candidate.places).max_over_mean());
       VisitState state(p, candidate.places);
-      Annealing how = annealing(8);
+      Annealing how = annealing(4);
       how.hot /= moves_.from != nullptr ? 10 : 4;
       const std::uint64_t seed = hash_combine(options_.seed + 1, l);
       anneal(state, how, seed);
@@ -261,7 +261,9 @@ class Planner {
     const LayerPlan* keep = moves_.from != nullptr ? &moves_.from->layers[l] : nullptr;
     layers_[l] = search_devices(state, cluster_, how, annealing(4),
                                 hash_combine(options_.seed + 2, l), keep, moves_.per_instance);
-    settle_devices(layers_[l], state, cluster_, candidate.even, hash_combine(options_.seed + 3, l));
+    if (keep == nullptr)  // else moving has its price
+      settle_devices(layers_[l], state, cluster_, candidate.even,
+                     hash_combine(options_.seed + 3, l));
     if (keep != nullptr) relief -= keep_copies(layers_[l], *keep, cluster_, relief);
     relieve(layers_[l], *state.problem().tokens, trace_.top_k, cluster_, how, relief,
             moves_.per_instance);
