@@ -2,16 +2,20 @@
 
 #include <unistd.h>
 
+#include <memory>
+
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "compute/backend.h"
 #include "doctor/system_facts.h"
+#include "metrics/memory.h"
 #include "model/checkpoint.h"
 #include "model/fingerprint.h"
 #include "model/model_config.h"
 #include "plan/contiguous.h"
 #include "plan/plan.h"
+#include "runtime/footprint.h"
 
 namespace gracemoe {
 namespace {
@@ -26,26 +30,16 @@ std::string kernels_of(const FactsRequest& request) {
   }
 }
 
-// Near enough to say whether they fit: attention is taken as four square products.
-std::int64_t weights_on(const Plan& plan, const ModelConfig& c, int device) {
-  std::int64_t experts = 0;
-  for (int layer = 0; layer < static_cast<int>(plan.layers.size()); ++layer)
-    experts += static_cast<std::int64_t>(plan.experts_on(layer, device).size());
-  const std::int64_t head = std::int64_t{2} * c.vocab * c.hidden;  // embedding and head
-  const std::int64_t attention = std::int64_t{4} * c.layers * c.hidden * c.hidden;
-  const std::int64_t shared = std::int64_t{3} * c.layers * c.shared_width * c.hidden;
-  return 2 * (experts * 3 * c.expert_width * c.hidden + head + attention + shared);
-}
-
 // Model and plan as a run would load them, without the weights.
 void learn_model(const FactsRequest& request, const Topology& topology, RankFacts& facts) {
   ModelConfig config;
   PlanTarget target;
+  std::unique_ptr<Checkpoint> checkpoint;
   try {
     config = read_model_config(request.model);
-    Checkpoint checkpoint(request.model);
-    const std::string print = fingerprint(checkpoint, config);
-    facts.model = print + " " + shared_digest(checkpoint, config);
+    checkpoint = std::make_unique<Checkpoint>(request.model);
+    const std::string print = fingerprint(*checkpoint, config);
+    facts.model = print + " " + shared_digest(*checkpoint, config);
     target = {
         "",      print, config.experts, config.top_k, static_cast<int>(config.moe_layers.size()),
         topology};
@@ -56,7 +50,8 @@ void learn_model(const FactsRequest& request, const Topology& topology, RankFact
   try {
     const Plan plan = request.plan.empty() ? contiguous_plan(target) : read_plan(request.plan);
     if (!request.plan.empty()) check_plan_fits(plan, target, request.plan);
-    facts.weight_bytes = weights_on(plan, config, facts.rank);
+    const Footprint need = footprint(config, *checkpoint, plan, facts.rank, {});
+    facts.weight_bytes = need.dense + need.experts;
   } catch (const Error& error) {
     facts.plan_error = error.what();
   }
@@ -90,7 +85,7 @@ RankFacts learn_facts(const FactsRequest& request, const Topology& topology, int
   facts.machine_cores = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
   facts.cores = usable_core_numbers();
   facts.memory_available = available_memory();
-  const SharedMemory shm = examine_shared_memory("/dev/shm");
+  const SharedMemoryFacts shm = examine_shared_memory("/dev/shm");
   facts.shm_total = shm.total;
   facts.shm_free = shm.free;
   facts.shm_error = shm.error;

@@ -9,7 +9,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
-#include <sstream>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -66,19 +65,8 @@ std::vector<int> usable_core_numbers() {
   return cores;
 }
 
-std::int64_t available_memory() {
-  std::ifstream file("/proc/meminfo");
-  for (std::string line; std::getline(file, line);) {
-    std::istringstream words(line);
-    std::string name;
-    std::int64_t kilobytes = 0;
-    if (words >> name >> kilobytes && name == "MemAvailable:") return kilobytes * 1024;
-  }
-  return 0;
-}
-
-SharedMemory examine_shared_memory(const std::string& folder) {
-  SharedMemory memory;
+SharedMemoryFacts examine_shared_memory(const std::string& folder) {
+  SharedMemoryFacts memory;
   struct statvfs about {};
   if (statvfs(folder.c_str(), &about) != 0) {
     memory.error = reason();

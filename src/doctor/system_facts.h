@@ -9,14 +9,13 @@ namespace gracemoe {
 
 std::string boot_id();
 std::vector<int> usable_core_numbers();  // of this process, ascending
-std::int64_t available_memory();         // bytes; 0: unknown
 
-struct SharedMemory {
+struct SharedMemoryFacts {
   std::int64_t total = 0, free = 0;
   std::string error;  // empty: a file of a page could be made, written and removed
 };
 // `folder`: /dev/shm, but for tests.
-SharedMemory examine_shared_memory(const std::string& folder);
+SharedMemoryFacts examine_shared_memory(const std::string& folder);
 
 // "eth0 10.0.0.1/24" of every IPv4 interface that is up and not loopback, in the system's order.
 std::vector<std::string> network_interfaces();
