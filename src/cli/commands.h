@@ -20,5 +20,6 @@ void add_calibrate(CLI::App& app, Action& action);
 void add_evaluate(CLI::App& app, Action& action);
 void add_report(CLI::App& app, Action& action);
 void add_convert(CLI::App& app, Action& action);
+void add_bench(CLI::App& app, Action& action);
 
 }  // namespace gracemoe

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "base/files.h"
 #include "base/progress.h"
 #include "metrics/machine.h"
@@ -38,6 +39,11 @@ void add_deployment_arguments(CLI::App& command, DeploymentArguments& a) {
   command
       .add_option("--dense", a.dense,
                   "packed | onednn: dense products by our kernels, or by oneDNN (AVX-512)")
+      ->capture_default_str();
+  command
+      .add_option("--weights", a.weights,
+                  "bf16 | int8: as in the checkpoint, or rounded to 8 bits: half the memory, faster, "
+                  "not lossless")
       ->capture_default_str();
   command
       .add_option("--threads", a.threads, "threads a rank (default: cores of the host / its ranks)")
@@ -75,6 +81,9 @@ DeploymentOptions deployment_options(const DeploymentArguments& a, bool record_r
   options.reference_backend = a.backend == "reference";
   options.cpu.isa = a.isa;
   options.cpu.dense = a.dense;
+  options.cpu.weights = a.weights;
+  if (options.reference_backend && a.weights != "bf16")
+    fail_usage({"weights of the reference backend", a.weights, "bf16", "use --backend cpu"});
   options.cpu.threads = a.threads > 0 ? a.threads : default_threads(ranks_on_host);
   options.record_routing = record_routing;
   return options;
@@ -91,7 +100,7 @@ void refuse_twice(const std::vector<std::string>& outputs) {
 
 std::unique_ptr<Deployment> deploy(const DeploymentArguments& a, bool record_routing,
                                    const std::vector<std::string>& outputs, CliContext& context) {
-  context.start(a.topology, a.timeout);
+  if (!context.started()) context.start(a.topology, a.timeout);
   const int ranks_on_host = context.ranks_on_host();
   DeploymentOptions options;
   together(context.transport(), [&] {

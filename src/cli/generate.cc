@@ -9,6 +9,7 @@
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/deployment_options.h"
+#include "cli/profile_option.h"
 #include "cli/prompts.h"
 #include "metrics/run_statistics.h"
 #include "model/tokenizer.h"
@@ -23,7 +24,7 @@ struct GenerateArguments {
   DeploymentArguments deployment;
   PromptArguments prompts;
   SamplingOptions sampling;
-  std::string out, stats, name = "run", trace;
+  std::string out, stats, name = "run", trace, profile;
   int show = -1;
   bool ignore_eos = false, logit_hashes = false;
 };
@@ -91,7 +92,7 @@ void write_results(const GenerateArguments& a, Deployment& deployment, const Run
 
 void generate(const GenerateArguments& a, CliContext& context) {
   const auto deployment =
-      deploy(a.deployment, !a.trace.empty(), {a.out, a.stats, a.trace}, context);
+      deploy(a.deployment, !a.trace.empty(), {a.out, a.stats, a.trace, a.profile}, context);
   Transport& transport = context.transport();
   RunOptions options = run_options(a.deployment);
   options.sampling = a.sampling;
@@ -110,13 +111,16 @@ void generate(const GenerateArguments& a, CliContext& context) {
   const std::vector<Request> mine = requests_of(requests, transport.rank(), transport.size());
   RunTimes times;
   std::vector<Completion> completions;
+  RunProfile profile(a.profile);
   {
     ProgressBar bar("generate", "tokens", total, a.deployment.quiet || !context.root());
     options.progress = [&bar](std::int64_t done) { bar.update(done); };
     transport.barrier();  // end-to-end time starts when all are ready
+    profile.begin(options);
     completions = run_requests(deployment->model(), transport, mine, options, times);
   }
   write_results(a, *deployment, times, requests, completions, context);
+  profile.write(context);
 }
 
 }  // namespace
@@ -146,6 +150,7 @@ void add_generate(CLI::App& app, Action& action) {
   command->add_option("--name", a->name, "the run's name in its statistics")->capture_default_str();
   command->add_option("--trace", a->trace,
                       "write the router's choices of all tokens, generated ones too, as a trace");
+  add_profile_option(*command, a->profile);
   command->add_flag("--logit-hashes", a->logit_hashes,
                     "add to each completion a hash of every sampled row of logits");
   command->callback([a, &action] { action = [a](CliContext& context) { generate(*a, context); }; });

@@ -87,6 +87,7 @@ int main(int argc, char** argv) {
   gracemoe::add_evaluate(app, action);
   gracemoe::add_report(app, action);
   gracemoe::add_convert(app, action);
+  gracemoe::add_bench(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

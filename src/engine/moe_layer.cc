@@ -31,15 +31,20 @@ class MoeLayer final : public FeedForwardBlock {
   void forward(const StepBatch& batch, std::span<const float> residual, std::span<const float> x,
                std::span<float> out) override {
     const double start = wall_seconds();
-    route(batch, x);
-    if (context_.sum_on_grid) set_grid(residual);
-    rows_.resize(x.size() * backend_.row_element_size());
-    backend_.store_rows(x, rows_.data());
-    const TokenRoutes routes{batch.rows(),   router_.top_k, choice_.expert,
-                             choice_.weight, device_,       grid_};
-    const ExpertWork& work = context_.exchange->dispatch(layer_, routes, rows_);
-    compute(work);
-    context_.exchange->combine(outputs_, out);
+    {
+      const ScopedSpan span(batch.profile, "gate");
+      route(batch, x);
+      if (context_.sum_on_grid) set_grid(residual);
+    }
+    const ExpertWork& work = dispatch(batch, x);
+    {
+      const ScopedSpan span(batch.profile, "experts");
+      compute(work);
+    }
+    {
+      const ScopedSpan span(batch.profile, "combine");
+      context_.exchange->combine(outputs_, out);
+    }
     if (context_.times == nullptr) return;
     context_.times->layer_seconds.resize(
         std::max(context_.times->layer_seconds.size(), static_cast<std::size_t>(layer_) + 1));
@@ -67,6 +72,15 @@ class MoeLayer final : public FeedForwardBlock {
               context_.selector->device_for(layer_, choice_.expert[slot], context_.device, token);
       }
     }
+  }
+
+  const ExpertWork& dispatch(const StepBatch& batch, std::span<const float> x) {
+    const ScopedSpan span(batch.profile, "dispatch");
+    rows_.resize(x.size() * backend_.row_element_size());
+    backend_.store_rows(x, rows_.data());
+    const TokenRoutes routes{batch.rows(),   router_.top_k, choice_.expert,
+                             choice_.weight, device_,       grid_};
+    return context_.exchange->dispatch(layer_, routes, rows_);
   }
 
   // Weighted outputs are summed as multiples of 2^-18 of the residual's root mean square: a

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/spans.h"
+
 namespace gracemoe {
 
 class KvCache;
@@ -21,7 +23,8 @@ struct StepBatch {
   std::vector<int> tokens;              // [rows] ids
   std::vector<std::int32_t> positions;  // [rows]
   std::vector<SequenceSpan> spans;      // cover all rows, in order
-  std::vector<int> logit_rows;          // rows whose logits are wanted, ascending
+  std::vector<int> logit_rows;          // rows whose logits are wanted, ascending, each once
+  SpanRecorder* profile = nullptr;  // where the step's time goes; null: nobody asks
   int rows() const { return static_cast<int>(tokens.size()); }
   // Appends `count` tokens of a sequence that stands at first_position.
   void add(KvCache& cache, std::uint64_t request, int first_position, const int* ids, int count) {

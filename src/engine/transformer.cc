@@ -28,24 +28,58 @@ KvCache Transformer::make_cache(int positions) const {
 std::span<const float> Transformer::forward(const StepBatch& batch) {
   embed(batch);
   if (recorder_ != nullptr) recorder_->begin_step(batch);
-  normed_.resize(hidden_.size());
-  block_.resize(hidden_.size());
   for (std::size_t i = 0; i < parts_.layers.size(); ++i) {
-    TransformerLayer& layer = parts_.layers[i];
-    backend_.rms_norm(hidden_, layer.attention_norm, config_.rms_eps, normed_);
-    layer.attention->forward(static_cast<int>(i), batch, normed_, block_);
-    add(hidden_, block_);
-    backend_.rms_norm(hidden_, layer.feed_forward_norm, config_.rms_eps, normed_);
-    layer.feed_forward->forward(batch, hidden_, normed_, block_);
-    add(hidden_, block_);
+    const int layer = static_cast<int>(i);
+    const ScopedSpan span(batch.profile, "layer", layer);
+    norm(batch, parts_.layers[i].attention_norm);
+    parts_.layers[i].attention->forward(layer, batch, normed_, block_);
+    add_block(batch);
+    // What the last layer's feed-forward gives is read by the head alone. A recorder wants the
+    // choices of all rows.
+    const bool last = i + 1 == parts_.layers.size() && recorder_ == nullptr;
+    if (last) keep_wanted(batch);
+    const StepBatch& rows = last ? wanted_ : batch;
+    norm(rows, parts_.layers[i].feed_forward_norm);
+    parts_.layers[i].feed_forward->forward(rows, hidden_, normed_, block_);
+    add_block(rows);
   }
   for (const SequenceSpan& span : batch.spans)
     span.cache->set_length(span.first_position + span.rows);
+  if (recorder_ != nullptr || parts_.layers.empty()) keep_wanted(batch);
   head(batch);
   return logits_;
 }
 
+void Transformer::norm(const StepBatch& batch, std::span<const bf16> weight) {
+  const ScopedSpan span(batch.profile, "norm");
+  normed_.resize(hidden_.size());
+  block_.resize(hidden_.size());
+  backend_.rms_norm(hidden_, weight, config_.rms_eps, normed_);
+}
+
+void Transformer::add_block(const StepBatch& batch) {
+  const ScopedSpan span(batch.profile, "add");
+  add(hidden_, block_);
+}
+
+// hidden_ and wanted_ become the rows of batch.logit_rows, each a span of its own.
+void Transformer::keep_wanted(const StepBatch& batch) {
+  const auto width = static_cast<std::size_t>(config_.hidden);
+  wanted_ = {};
+  wanted_.profile = batch.profile;
+  auto span = batch.spans.begin();
+  for (const int row : batch.logit_rows) {
+    while (row >= span->first_row + span->rows) ++span;
+    const auto from = hidden_.begin() + static_cast<std::ptrdiff_t>(row) * config_.hidden;
+    std::copy_n(from, width, hidden_.begin() + std::ptrdiff_t{wanted_.rows()} * config_.hidden);
+    wanted_.add(*span->cache, span->request, span->first_position + row - span->first_row,
+                &batch.tokens[static_cast<std::size_t>(row)], 1);
+  }
+  hidden_.resize(batch.logit_rows.size() * width);
+}
+
 void Transformer::embed(const StepBatch& batch) {
+  const ScopedSpan span(batch.profile, "embedding");
   const auto width = static_cast<std::size_t>(config_.hidden);
   hidden_.resize(static_cast<std::size_t>(batch.rows()) * width);
   float* to = hidden_.data();
@@ -59,18 +93,12 @@ void Transformer::embed(const StepBatch& batch) {
 }
 
 void Transformer::head(const StepBatch& batch) {
-  const auto width = static_cast<std::size_t>(config_.hidden);
+  const ScopedSpan span(batch.profile, "head");
   const int rows = static_cast<int>(batch.logit_rows.size());
-  normed_.resize(static_cast<std::size_t>(rows) * width);
   logits_.resize(static_cast<std::size_t>(rows) * static_cast<std::size_t>(config_.vocab));
   if (rows == 0) return;
-  for (std::size_t i = 0; i < batch.logit_rows.size(); ++i) {
-    const auto from =
-        static_cast<std::ptrdiff_t>(static_cast<std::size_t>(batch.logit_rows[i]) * width);
-    std::copy_n(hidden_.begin() + from, width,
-                normed_.begin() + static_cast<std::ptrdiff_t>(i * width));
-  }
-  backend_.rms_norm(normed_, parts_.final_norm, config_.rms_eps, normed_);
+  normed_.resize(hidden_.size());
+  backend_.rms_norm(hidden_, parts_.final_norm, config_.rms_eps, normed_);
   parts_.head->forward(normed_, rows, logits_);
 }
 

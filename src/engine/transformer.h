@@ -41,17 +41,22 @@ class Transformer {
   KvCache make_cache(int positions) const;
   // Computes the batch, fills the caches and sets their lengths; logits of batch.logit_rows, in
   // order: [logit_rows, vocab]. Collective over all devices: every device calls it once a step,
-  // with an empty batch if it has no work. Errors (kInput): a token id outside the vocabulary.
+  // with an empty batch if it has no work. The last layer's feed-forward runs only for those rows,
+  // unless the routing is recorded. Errors (kInput): a token id outside the vocabulary.
   std::span<const float> forward(const StepBatch& batch);
 
  private:
   void embed(const StepBatch& batch);
+  void norm(const StepBatch& batch, std::span<const bf16> weight);
+  void add_block(const StepBatch& batch);
+  void keep_wanted(const StepBatch& batch);
   void head(const StepBatch& batch);
 
   ModelConfig config_;
   TransformerParts parts_;
   const Backend& backend_;
   RoutingRecorder* recorder_;
+  StepBatch wanted_;                                     // the rows of hidden_ after keep_wanted()
   std::vector<float> hidden_, normed_, block_, logits_;  // [rows, hidden] each; [logit rows, vocab]
 };
 

@@ -11,7 +11,7 @@
 
 namespace gracemoe {
 
-// A product by our own kernels; `kernels` is Kernels::rounded or Kernels::exact.
+// A product by our own kernels; `kernels` is Kernels::rounded, exact or int8.
 std::unique_ptr<Linear> make_packed_linear(WeightView weight, const ProductKernels& kernels,
                                            int threads);
 
@@ -19,8 +19,11 @@ std::unique_ptr<Linear> make_packed_linear(WeightView weight, const ProductKerne
 // products.
 std::unique_ptr<Linear> make_onednn_linear(WeightView weight, const Kernels& kernels, int threads);
 
+using RowStore = void (*)(const float* x, std::byte* rows, std::size_t n);  // Kernels::store
+// `product` is Kernels::rounded or int8.
 std::unique_ptr<ExpertGroup> make_packed_experts(const std::vector<ExpertWeights>& experts,
-                                                 const Kernels& kernels, int threads);
+                                                 const ProductKernels& product, RowStore store,
+                                                 int threads);
 
 struct AttentionShape {
   std::size_t heads = 0, kv_heads = 0, dim = 0;
