@@ -35,8 +35,8 @@ class SpanRecorder {
   explicit SpanRecorder(std::size_t most_events = std::size_t{1} << 20);
   // Forgets everything; times count from now. No span may be open.
   void restart();
-  // `name` must outlive the recorder (a literal); without a layer, that of the enclosing span. Spans
-  // close in the reverse order of opening.
+  // `name` must outlive the recorder (a literal); without a layer, that of the enclosing span.
+  // Spans close in the reverse order of opening.
   void open(const char* name, int layer = -1);
   // As open, but began at `start_seconds` of wall_seconds(), not before its enclosing span.
   void open_at(double start_seconds, const char* name, int layer = -1);

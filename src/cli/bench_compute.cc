@@ -37,14 +37,14 @@ std::string phase_table(const ComputeBenchResult& result) {
                                  "tokens/s", "MB read", "of bandwidth", "of products"},
                                 true}};
   for (const ComputePhase& p : result.phases) {
-    rows.push_back({{p.name, std::to_string(p.batch), std::to_string(p.tokens),
-                     std::to_string(p.seconds.size()),
-                     fmt::format("{:.2f}", 1e3 * p.median_seconds()),
-                     fmt::format("{:.1f}", p.tokens_per_second()),
-                     fmt::format("{:.0f}", 1e-6 * (p.work.weight_bytes + p.work.cache_bytes)),
-                     fmt::format("{:.0f}%", 100 * bandwidth_share(p, result.limits)),
-                     fmt::format("{:.0f}%", 100 * product_share(p, result.limits))},
-                    false});
+    rows.push_back(
+        {{p.name, std::to_string(p.batch), std::to_string(p.tokens),
+          std::to_string(p.seconds.size()), fmt::format("{:.2f}", 1e3 * p.median_seconds()),
+          fmt::format("{:.1f}", p.tokens_per_second()),
+          fmt::format("{:.0f}", 1e-6 * (p.work.weight_bytes + p.work.cache_bytes)),
+          fmt::format("{:.0f}%", 100 * bandwidth_share(p, result.limits)),
+          fmt::format("{:.0f}%", 100 * product_share(p, result.limits))},
+         false});
   }
   return text_table(rows, 1, colour_of_stdout());
 }
@@ -66,22 +66,21 @@ OrderedJson phase_json(const ComputePhase& p, const MachineLimits& limits) {
 OrderedJson result_json(const ComputeArguments& a, const ModelConfig& config,
                         const ComputeBenchResult& result) {
   const MachineInfo machine = this_machine();
-  OrderedJson json = {
-      {"format", "gracemoe-bench-compute"},
-      {"version", 1},
-      {"machine",
-       {{"cpu", machine.cpu},
-        {"cores", machine.cores},
-        {"memory_bytes", machine.memory_bytes},
-        {"system", machine.system}}},
-      {"model", a.model.empty() ? a.preset : a.model},
-      {"layers", config.layers},
-      {"backend", result.backend},
-      {"threads", a.bench.cpu.threads},
-      {"context", a.bench.context},
-      {"limits",
-       {{"read_bytes_per_second", result.limits.read_bytes_per_second},
-        {"product_flops", result.limits.product_flops}}}};
+  OrderedJson json = {{"format", "gracemoe-bench-compute"},
+                      {"version", 1},
+                      {"machine",
+                       {{"cpu", machine.cpu},
+                        {"cores", machine.cores},
+                        {"memory_bytes", machine.memory_bytes},
+                        {"system", machine.system}}},
+                      {"model", a.model.empty() ? a.preset : a.model},
+                      {"layers", config.layers},
+                      {"backend", result.backend},
+                      {"threads", a.bench.cpu.threads},
+                      {"context", a.bench.context},
+                      {"limits",
+                       {{"read_bytes_per_second", result.limits.read_bytes_per_second},
+                        {"product_flops", result.limits.product_flops}}}};
   json["reference_error"] =
       a.no_verify ? OrderedJson(nullptr) : OrderedJson(result.reference_error);
   for (const ComputePhase& phase : result.phases)
@@ -95,9 +94,8 @@ void print_result(const ComputeArguments& a, const ModelConfig& config,
       "{}, {} layers, {}, {} thread{}, {} positions behind a decoding sequence\n"
       "machine: {}; reads {:.1f} GB/s from huge pages, multiplies {:.1f} GFLOP/s in registers\n",
       a.model.empty() ? a.preset + " (random weights)" : a.model, config.layers, result.backend,
-      a.bench.cpu.threads, a.bench.cpu.threads == 1 ? "" : "s", a.bench.context,
-      this_machine().cpu, result.limits.read_bytes_per_second * 1e-9,
-      result.limits.product_flops * 1e-9);
+      a.bench.cpu.threads, a.bench.cpu.threads == 1 ? "" : "s", a.bench.context, this_machine().cpu,
+      result.limits.read_bytes_per_second * 1e-9, result.limits.product_flops * 1e-9);
   if (!a.no_verify)
     fmt::print("verified: sequences alone and in batches agree to the bit; {:.2g} from float32\n",
                result.reference_error);

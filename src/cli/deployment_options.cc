@@ -41,9 +41,10 @@ void add_deployment_arguments(CLI::App& command, DeploymentArguments& a) {
                   "packed | onednn: dense products by our kernels, or by oneDNN (AVX-512)")
       ->capture_default_str();
   command
-      .add_option("--weights", a.weights,
-                  "bf16 | int8: as in the checkpoint, or rounded to 8 bits: half the memory, faster, "
-                  "not lossless")
+      .add_option(
+          "--weights", a.weights,
+          "bf16 | int8: as in the checkpoint, or rounded to 8 bits: half the memory, faster, "
+          "not lossless")
       ->capture_default_str();
   command
       .add_option("--threads", a.threads, "threads a rank (default: cores of the host / its ranks)")

@@ -12,8 +12,7 @@ namespace gracemoe {
 
 struct DeploymentArguments {
   std::string model, plan, topology, exchange = "hierarchical", reduction = "fp32", routing = "tar",
-                                     backend = "cpu", isa, dense = "packed",
-                                     weights = "bf16";
+                                     backend = "cpu", isa, dense = "packed", weights = "bf16";
   int threads = 0;
   int max_rows = 512, max_sequences = 256;
   double timeout = 600;
@@ -25,8 +24,9 @@ void add_deployment_arguments(CLI::App& command, DeploymentArguments& arguments)
 // Error (kUsage) if a name that is not empty stands there twice.
 void refuse_twice(const std::vector<std::string>& outputs);
 
-// Joins the job if that is still to do, refuses outputs (empty names are skipped) that cannot be written, loads the model,
-// and prints on rank 0 (standard error) the full configuration of the run. Collective.
+// Joins the job if that is still to do, refuses outputs (empty names are skipped) that cannot be
+// written, loads the model, and prints on rank 0 (standard error) the full configuration of the
+// run. Collective.
 std::unique_ptr<Deployment> deploy(const DeploymentArguments& arguments, bool record_routing,
                                    const std::vector<std::string>& outputs, CliContext& context);
 

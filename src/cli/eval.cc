@@ -79,8 +79,7 @@ void eval(const EvalArguments& a, CliContext& context) {
   const std::vector<std::string> modes = modes_of(a.deployment.weights);
   RunProfile profile(a.profile);
   std::vector<std::vector<Perplexity>> results;  // [modes][texts]
-  for (const std::string& mode : modes)
-    results.push_back(eval_weights(a, mode, profile, context));
+  for (const std::string& mode : modes) results.push_back(eval_weights(a, mode, profile, context));
   OrderedJson json = OrderedJson::array();
   for (std::size_t text = 0; text < a.texts.size(); ++text) {
     for (std::size_t mode = 0; mode < modes.size(); ++mode) {
@@ -107,8 +106,7 @@ void add_eval(CLI::App& app, Action& action) {
   auto a = std::make_shared<EvalArguments>();
   CLI::App* command = app.add_subcommand("eval", "Perplexity of texts under the model");
   add_deployment_arguments(*command, a->deployment);
-  command->get_option("--weights")
-      ->description("bf16 | int8, or both, bf16,int8: side by side");
+  command->get_option("--weights")->description("bf16 | int8, or both, bf16,int8: side by side");
   command->add_option("--text", a->texts, "text file (repeat for more)")->required();
   command->add_option("--window", a->window, "tokens a window; the first of each is not scored")
       ->check(CLI::Range(2, 1 << 20))

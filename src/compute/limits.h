@@ -1,4 +1,5 @@
-// How fast this machine can read memory and multiply at best: what a kernel's speed is held against.
+// How fast this machine can read memory and multiply at best: what a kernel's speed is held
+// against.
 #pragma once
 #include "compute/backend.h"
 

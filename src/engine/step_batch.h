@@ -24,7 +24,7 @@ struct StepBatch {
   std::vector<std::int32_t> positions;  // [rows]
   std::vector<SequenceSpan> spans;      // cover all rows, in order
   std::vector<int> logit_rows;          // rows whose logits are wanted, ascending, each once
-  SpanRecorder* profile = nullptr;  // where the step's time goes; null: nobody asks
+  SpanRecorder* profile = nullptr;      // where the step's time goes; null: nobody asks
   int rows() const { return static_cast<int>(tokens.size()); }
   // Appends `count` tokens of a sequence that stands at first_position.
   void add(KvCache& cache, std::uint64_t request, int first_position, const int* ids, int count) {

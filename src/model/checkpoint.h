@@ -20,9 +20,9 @@ class Checkpoint {
   // Errors (kInput): no weights; a shard missing (named) or truncated; index malformed; a tensor
   // listed in the index but not in its shard.
   explicit Checkpoint(const std::filesystem::path& folder);
-  // Weights that no file holds, for benchmarks: every tensor that is asked for is there. Matrices are
-  // cut from one pool of small random numbers, so that they take the memory of the largest only;
-  // vectors are ones. `largest`: elements of the largest tensor.
+  // Weights that no file holds, for benchmarks: every tensor that is asked for is there. Matrices
+  // are cut from one pool of small random numbers, so that they take the memory of the largest
+  // only; vectors are ones. `largest`: elements of the largest tensor.
   static Checkpoint random(std::size_t largest, std::uint64_t seed);
   const std::filesystem::path& folder() const { return folder_; }
   bool has(const std::string& name) const { return where_.contains(name); }

@@ -40,12 +40,12 @@ void add_kind(const std::string& kind, const Operations& operations, std::size_t
   });
   const auto n = static_cast<double>(ranks);
   for (const auto& [name, sum] : order) {
-    rows.push_back({{kind, name == kind ? "(rest of the step)" : name,
-                     fmt::format("{:.3f}", sum.seconds / n),
-                     fmt::format("{:.1f}%", all > 0 ? 100 * sum.seconds / all : 0.0),
-                     fmt::format("{:.0f}", sum.calls / n),
-                     fmt::format("{:.1f}", 1e6 * sum.seconds / std::max(sum.calls, 1.0))},
-                    false});
+    rows.push_back(
+        {{kind, name == kind ? "(rest of the step)" : name, fmt::format("{:.3f}", sum.seconds / n),
+          fmt::format("{:.1f}%", all > 0 ? 100 * sum.seconds / all : 0.0),
+          fmt::format("{:.0f}", sum.calls / n),
+          fmt::format("{:.1f}", 1e6 * sum.seconds / std::max(sum.calls, 1.0))},
+         false});
     if (ranks > 1) rows.back().cells.push_back(fmt::format("{:.3f}", sum.slowest));
   }
 }

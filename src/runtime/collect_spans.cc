@@ -38,8 +38,7 @@ std::vector<RankSpans> collect_spans(Transport& transport, const SpanLog& mine,
   const auto names = gather_vectors(transport, flat_names(mine), kRoot);
   const auto events = gather_vectors(transport, mine.events, kRoot);
   const auto totals = gather_vectors(transport, mine.totals, kRoot);
-  const auto left_out =
-      gather_vectors(transport, std::vector<std::int64_t>{mine.left_out}, kRoot);
+  const auto left_out = gather_vectors(transport, std::vector<std::int64_t>{mine.left_out}, kRoot);
   const auto hosts = gather_vectors(transport, std::vector<char>(host.begin(), host.end()), kRoot);
   std::vector<RankSpans> ranks;
   for (std::size_t i = 0; i < names.size(); ++i) {

@@ -26,8 +26,7 @@ class BenchModel {
   BenchModel(const ModelConfig& config, Checkpoint& checkpoint, const Backend& backend, bool grid)
       : topology_(Topology::grid(1, 1)), transport_(make_local_transport()) {
     const int moe_layers = static_cast<int>(config.moe_layers.size());
-    plan_ = contiguous_plan(
-        {"bench", "", config.experts, config.top_k, moe_layers, topology_});
+    plan_ = contiguous_plan({"bench", "", config.experts, config.top_k, moe_layers, topology_});
     selector_ = make_selector(RoutingPolicy::kPrimary, plan_);
     const Element element = backend.row_element_size() == 2 ? Element::kBf16 : Element::kFloat32;
     exchange_ = make_exchange({ExchangeKind::kHierarchical, Reduction::kFp32, element,
@@ -98,9 +97,9 @@ class Phase {
 
  private:
   int token(int number, int position) const {
-    return static_cast<int>(hash_combine(static_cast<std::uint64_t>(number),
-                                         static_cast<std::uint64_t>(position)) %
-                            static_cast<std::uint64_t>(model_.config().vocab));
+    return static_cast<int>(
+        hash_combine(static_cast<std::uint64_t>(number), static_cast<std::uint64_t>(position)) %
+        static_cast<std::uint64_t>(model_.config().vocab));
   }
   void reset() {
     const int behind = prefill_ ? 0 : options_.context;

@@ -19,14 +19,14 @@ struct ComputeBenchOptions {
   int context = 128;         // positions that a decoding sequence has behind it
   double seconds = 2;        // of each phase, at least three steps
   bool verify = true;
-  SpanRecorder* profile = nullptr;  // may be null
+  SpanRecorder* profile = nullptr;                         // may be null
   std::function<void(const std::string& phase)> progress;  // before each phase; may be empty
 };
 
 struct ComputePhase {
-  std::string name;  // "prefill", "decode"
-  int batch = 0;     // sequences
-  int tokens = 0;    // of a step
+  std::string name;             // "prefill", "decode"
+  int batch = 0;                // sequences
+  int tokens = 0;               // of a step
   std::vector<double> seconds;  // of each step, sampling included, ascending
   WorkCount work;               // of a step, the mean
   double median_seconds() const;

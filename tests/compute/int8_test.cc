@@ -50,8 +50,8 @@ float product(const float* x, const float* w, std::size_t in) {
   return sum;
 }
 
-std::vector<float> products(const std::vector<float>& x, const std::vector<bf16>& w, std::size_t out,
-                            std::size_t in) {
+std::vector<float> products(const std::vector<float>& x, const std::vector<bf16>& w,
+                            std::size_t out, std::size_t in) {
   const auto wide = widen_all(w);
   std::vector<float> y;
   for (std::size_t r = 0; r < x.size() / in; ++r)
@@ -68,7 +68,8 @@ std::vector<float> forward(const Linear& linear, const std::vector<float>& x) {
 }
 
 TEST_P(Int8Test, ProductsAreThePlainLoopsToTheBit) {
-  for (const auto& [out, in] : {std::pair{1, 1}, {3, 2}, {31, 63}, {33, 64}, {64, 65}, {130, 257}}) {
+  for (const auto& [out, in] :
+       {std::pair{1, 1}, {3, 2}, {31, 63}, {33, 64}, {64, 65}, {130, 257}}) {
     const auto width = static_cast<std::size_t>(in);
     const auto w = random_bf16(static_cast<std::size_t>(out) * width, 1);
     const auto linear = make_int8(GetParam().threads)->linear(view(w, out, in));

@@ -62,8 +62,8 @@ TEST(BenchCompute, TableAndFiles) {
                 "1,3", "--prefill", "12", "--context", "5", "--seconds", "0", "--json", file,
                 "--profile", profile});
   ASSERT_EQ(result.exit_code, 0) << result.err;
-  for (const char* word : {"GB/s from huge pages", "agree to the bit", "prefill", "decode",
-                           "of bandwidth", "experts"})
+  for (const char* word :
+       {"GB/s from huge pages", "agree to the bit", "prefill", "decode", "of bandwidth", "experts"})
     EXPECT_THAT(result.out, HasSubstr(word));
   const Json json = read_json(file);
   EXPECT_EQ(json.at("format"), "gracemoe-bench-compute");

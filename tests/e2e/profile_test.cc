@@ -54,14 +54,13 @@ double expect_nested(const std::vector<Event>& events) {
 TEST(Profile, FileOfTwoRanksNestsAndCoversTheSteps) {
   const TempDir folder;
   const std::string file = folder / "profile.json";
-  const ProcessResult result = run_process(
-      under_mpirun(2, {GRACEMOE_PROGRAM, "generate", "--quiet", "--threads", "1", "--model",
-                       std::string(GRACEMOE_SOURCE_DIR) + "/models/gracemoe-demo", "--prompt",
-                       "The table", "--prompt", "A king", "--max-tokens", "4", "--ignore-eos",
-                       "--profile", file}));
+  const ProcessResult result = run_process(under_mpirun(
+      2, {GRACEMOE_PROGRAM, "generate", "--quiet", "--threads", "1", "--model",
+          std::string(GRACEMOE_SOURCE_DIR) + "/models/gracemoe-demo", "--prompt", "The table",
+          "--prompt", "A king", "--max-tokens", "4", "--ignore-eos", "--profile", file}));
   ASSERT_EQ(result.exit_code, 0) << result.err;
-  for (const char* word : {"prefill step", "decode step", "experts", "(rest of the step)",
-                           "slowest s"})
+  for (const char* word :
+       {"prefill step", "decode step", "experts", "(rest of the step)", "slowest s"})
     EXPECT_THAT(result.err, HasSubstr(word));
   const auto ranks = events_of(read_json(file));
   ASSERT_EQ(ranks.size(), 2u);
@@ -77,10 +76,10 @@ TEST(Profile, FileOfTwoRanksNestsAndCoversTheSteps) {
 }
 
 TEST(Profile, AnUnwritableFileIsRefusedBeforeTheRun) {
-  const ProcessResult result = run_process(
-      {GRACEMOE_PROGRAM, "generate", "--quiet", "--model",
-       std::string(GRACEMOE_SOURCE_DIR) + "/models/gracemoe-demo", "--prompt", "The table",
-       "--profile", "/no/such/folder/profile.json"});
+  const ProcessResult result =
+      run_process({GRACEMOE_PROGRAM, "generate", "--quiet", "--model",
+                   std::string(GRACEMOE_SOURCE_DIR) + "/models/gracemoe-demo", "--prompt",
+                   "The table", "--profile", "/no/such/folder/profile.json"});
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_THAT(result.err, HasSubstr("/no/such/folder/profile.json"));
 }

@@ -27,7 +27,7 @@ constexpr std::size_t kPanel = 32;        // outputs of a panel
 constexpr std::size_t kMaxTileRows = 12;  // the largest max_rows of all sets
 constexpr std::size_t kInt8Block = 64;
 constexpr std::size_t kInt8PanelBlock = kInt8Block * kPanel + kPanel * sizeof(bf16);  // bytes
-constexpr std::size_t kInt8TileBlock = kInt8Block * 2 + sizeof(float);  // bytes a row
+constexpr std::size_t kInt8TileBlock = kInt8Block * 2 + sizeof(float);                // bytes a row
 
 enum class WeightFormat { kBf16, kInt8 };
 
@@ -41,8 +41,7 @@ struct ProductKernels {
   }
   // Bytes that a row of `width` elements takes in a tile.
   std::size_t row_bytes(std::size_t width) const {
-    return depth(width) *
-           (format == WeightFormat::kInt8 ? kInt8TileBlock : 2 * element_size);
+    return depth(width) * (format == WeightFormat::kInt8 ? kInt8TileBlock : 2 * element_size);
   }
   // n rows of `width` elements at rows[0..n-1], which may lie unaligned -> tile.
   void (*pack_bf16)(const std::byte* const* rows, std::size_t n, std::size_t width,

@@ -101,7 +101,7 @@ GM_TARGET_BF16 double saturate(std::size_t rounds, float* out) {
 
 Kernels table() {
   Kernels kernels = avx512_kernels();
-  kernels.rounded = {WeightFormat::kBf16, kTileRows, sizeof(bf16),   pack<KeepBf16>,
+  kernels.rounded = {WeightFormat::kBf16, kTileRows, sizeof(bf16),    pack<KeepBf16>,
                      pack<RoundFloat>,    multiply,  gate_tile<bf16>, saturate};
   return kernels;
 }

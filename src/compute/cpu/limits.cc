@@ -69,9 +69,9 @@ double product_rate(const ProductKernels& kernels, int threads) {
 MachineLimits measure_limits(const CpuOptions& options) {
   make_cpu_backend(options);  // refuses what is wrong
   const Kernels kernels = kernels_for(choose_isa(options.isa));
-  return {read_rate(options.threads),
-          product_rate(options.weights == "int8" ? kernels.int8 : kernels.rounded,
-                       options.threads)};
+  return {
+      read_rate(options.threads),
+      product_rate(options.weights == "int8" ? kernels.int8 : kernels.rounded, options.threads)};
 }
 
 }  // namespace gracemoe

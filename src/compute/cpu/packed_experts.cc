@@ -1,8 +1,8 @@
 // Grouped SwiGLU: gate and up in one product (a panel holds 16 gates and the same 16 ups, so that
 // silu(g) * u is taken from one tile's sums), rounded to bf16, then down, rounded to bf16. Work
-// goes in waves of a bounded number of entries, each in three steps: pack x, gate and up, down. With
-// int8 weights nothing is rounded to bf16 before the output: h stays float32 until it is packed, a
-// step of its own, because a block's scale needs all of its values.
+// goes in waves of a bounded number of entries, each in three steps: pack x, gate and up, down.
+// With int8 weights nothing is rounded to bf16 before the output: h stays float32 until it is
+// packed, a step of its own, because a block's scale needs all of its values.
 #include "compute/checks.h"
 #include "compute/cpu/buffer.h"
 #include "compute/cpu/packed_matrix.h"

@@ -52,8 +52,8 @@ inline void pack_panel(const bf16* const* rows, std::size_t in, bf16* panel) {
   }
 }
 
-// The same in int8 by blocks (int8_panel.cc): a scale is the block's largest value over 127, rounded
-// to bf16; NaN or infinity makes it NaN.
+// The same in int8 by blocks (int8_panel.cc): a scale is the block's largest value over 127,
+// rounded to bf16; NaN or infinity makes it NaN.
 void pack_int8_panel(const bf16* const* rows, std::size_t in, std::byte* panel);
 
 // The matrix whose row o is row_of(o) for o < 32 * panels() -> panels [shape.bytes()].
