@@ -167,14 +167,16 @@ void bench_attention(benchmark::State& state, const std::string& isa, AttentionC
   const AttentionSpan span{0, c.rows, c.first, reinterpret_cast<const std::byte*>(keys.data()),
                            reinterpret_cast<const std::byte*>(values.data())};
   const auto run = [&] {
-    backend->attention(q, c.heads, c.kv_heads, c.dim, std::span(&span, 1), out);
+    backend->attention(q, grouped_query_shape(c.heads, c.kv_heads, c.dim), std::span(&span, 1),
+                       out);
   };
   run();
   const auto wide_keys = to_floats(keys, to_float), wide_values = to_floats(values, to_float);
   const AttentionSpan wide{0, 1, c.first, reinterpret_cast<const std::byte*>(wide_keys.data()),
                            reinterpret_cast<const std::byte*>(wide_values.data())};
   std::vector<float> want(static_cast<std::size_t>(c.heads * c.dim));
-  make_reference_backend()->attention(std::span(q).first(want.size()), c.heads, c.kv_heads, c.dim,
+  make_reference_backend()->attention(std::span(q).first(want.size()),
+                                      grouped_query_shape(c.heads, c.kv_heads, c.dim),
                                       std::span(&wide, 1), want);
   verify(isa, out, want);
   const double pairs = c.rows * (c.first + (c.rows + 1) / 2.0);
@@ -187,7 +189,8 @@ void bench_rope(benchmark::State& state, const std::string& isa) {
   for (std::size_t i = 0; i < kRows; ++i) position[i] = static_cast<std::int32_t>(i);
   auto x = random_floats(kRows * 256, 1);
   const auto backend = make_cpu_backend({1, isa});
-  for (auto _ : state) backend->rope(x, 8, 32, position, 1e4);
+  const Rope rope = plain_rope(32, 1e4);
+  for (auto _ : state) backend->rope(x, 8, position, rope);
   state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * kRows));
 }
 

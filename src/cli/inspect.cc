@@ -49,7 +49,7 @@ void inspect(const InspectArguments& a) {
              human_bytes(static_cast<double>(checkpoint.bytes_total())),
              human_bytes(static_cast<double>(all_experts)),
              human_bytes(static_cast<double>(shared_bytes)));
-  fmt::print("  KV cache {} a token\n", human_bytes(2.0 * 2 * c.kv_heads * c.head_dim * c.layers));
+  fmt::print("  KV cache {} a token\n", human_bytes(2.0 * cache_elements(c) * c.layers));
   if (a.plan.empty()) return;
   const Plan plan = read_plan(a.plan);
   check_plan_fits(

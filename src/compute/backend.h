@@ -3,12 +3,12 @@
 // time (x86-64).
 //
 // Activations are float32, row-major, [rows, width]. Weights are bf16 [out, in] row-major as in the
-// checkpoint; what is made of them may keep the view (ref/ does, cpu/ packs a copy): they must
-// outlive it. Any sizes; no alignment is asked for. The law of the house: a row's result never
-// depends on which other rows are computed with it, where it stands among them, nor on the number
-// of threads. Bit for bit. (It may differ between backends and instruction sets.) NaN and infinity
-// are never hidden. A broken contract is Error kInternal; everything const may be called by several
-// threads at once. Nothing here is collective.
+// checkpoint; what is made of them may keep the view and its owner (ref/ does, cpu/ packs a copy):
+// weights without an owner must outlive it. Any sizes; no alignment is asked for. The law of the
+// house: a row's result never depends on which other rows are computed with it, where it stands
+// among them, nor on the number of threads. Bit for bit. (It may differ between backends and
+// instruction sets.) NaN and infinity are never hidden. A broken contract is Error kInternal;
+// everything const may be called by several threads at once. Nothing here is collective.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/bf16.h"
+#include "compute/rope.h"
 
 namespace gracemoe {
 
@@ -26,6 +27,7 @@ struct WeightView {
   std::span<const bf16> data;
   int out = 0;
   int in = 0;
+  std::shared_ptr<const std::vector<bf16>> owner = nullptr;  // of `data`, where it is not a file's
 };
 
 class Linear {
@@ -69,9 +71,22 @@ struct AttentionSpan {
   int first_row = 0;  // of q and out
   int rows = 0;
   int first_position = 0;  // of the first row; row i sees cache positions 0 .. first_position + i
-  const std::byte* keys = nullptr;    // [positions, kv_heads * head_dim] in the cache element type
-  const std::byte* values = nullptr;  // [positions, kv_heads * head_dim]
+  const std::byte* keys = nullptr;    // [positions, key_stride] in the cache element type
+  const std::byte* values = nullptr;  // [positions, value_stride]
 };
+
+// Which part of a position's cached rows a query head reads. Head h belongs to key head
+// g = h / (heads / kv_heads): its keys are elements g * key_dim .. of the key row, its values
+// elements g * value_dim .. of the value row. The two rows may be one (a compressed cache, whose
+// values are the first part of its keys).
+struct AttentionShape {
+  int heads = 0, kv_heads = 0;
+  int key_dim = 0, value_dim = 0;
+  int key_stride = 0, value_stride = 0;  // elements from a position's row to the next
+  float scale = 1;                       // of q . key
+};
+// heads and kv_heads of head_dim each, in rows of their own; scores by 1 / sqrt(head_dim).
+AttentionShape grouped_query_shape(int heads, int kv_heads, int head_dim);
 
 class Backend {
  public:
@@ -87,16 +102,18 @@ class Backend {
   // y = x / sqrt(mean(x^2) + eps) * weight, per row of `width`; x and y may be the same.
   virtual void rms_norm(std::span<const float> x, std::span<const bf16> weight, double eps,
                         std::span<float> y) const = 0;
-  // Rotates in place: x [rows, heads * head_dim], pairs (i, i + head_dim/2) of every head, angle
-  // position[row] * theta^(-2i/head_dim).
-  virtual void rope(std::span<float> x, int heads, int head_dim,
-                    std::span<const std::int32_t> position, double theta) const = 0;
+  // Rotates in place: x [rows, heads * dim], pairs (i, i + dim / 2) of every head by the angle
+  // position[row] * frequencies[i], dim = rope.dim().
+  virtual void rope(std::span<float> x, int heads, std::span<const std::int32_t> position,
+                    const Rope& rope) const = 0;
   // float32 [n] -> row elements [n] (cpu: rounded to bf16).
   virtual void store_rows(std::span<const float> x, std::byte* rows) const = 0;
-  // out [rows, heads * head_dim] = softmax(q . keys / sqrt(head_dim)) . values, causal;
-  // heads / kv_heads query heads share a key head. Rows of out that no span names stay as they are;
-  // spans name a row at most once. What lies at positions that a row does not see never reaches it.
-  virtual void attention(std::span<const float> q, int heads, int kv_heads, int head_dim,
+  // row elements [n] -> float32 [n], exactly.
+  virtual void load_rows(const std::byte* rows, std::span<float> x) const = 0;
+  // out [rows, heads * value_dim] = softmax(scale * q . keys) . values, causal; q [rows, heads *
+  // key_dim]. Rows of out that no span names stay as they are; spans name a row at most once. What
+  // lies at positions that a row does not see never reaches it.
+  virtual void attention(std::span<const float> q, const AttentionShape& shape,
                          std::span<const AttentionSpan> spans, std::span<float> out) const = 0;
 };
 

@@ -59,22 +59,26 @@ void check_rms_norm(std::span<const float> x, std::span<const bf16> weight, std:
   GM_CHECK(x.size() == y.size(), "a norm whose y is not of x's shape");
 }
 
-void check_rope(std::span<const float> x, int heads, int head_dim,
-                std::span<const std::int32_t> position) {
-  GM_CHECK(heads > 0 && head_dim > 0 && head_dim % 2 == 0, "rope needs an even head_dim");
-  GM_CHECK(x.size() == position.size() * product(heads, head_dim),
-           "rope whose x is not [rows, heads * head_dim]");
+void check_rope(std::span<const float> x, int heads, std::span<const std::int32_t> position,
+                const Rope& rope) {
+  GM_CHECK(heads > 0 && !rope.frequencies.empty(), "rope needs heads and frequencies");
+  GM_CHECK(x.size() == position.size() * static_cast<std::size_t>(heads) * rope.dim(),
+           "rope whose x is not [rows, heads * dim]");
   for (const std::int32_t p : position) GM_CHECK(p >= 0, "rope at a negative position");
 }
 
-void check_attention(std::span<const float> q, int heads, int kv_heads, int head_dim,
+void check_attention(std::span<const float> q, const AttentionShape& shape,
                      std::span<const AttentionSpan> spans, std::span<const float> out) {
-  GM_CHECK(heads > 0 && kv_heads > 0 && head_dim > 0, "attention without heads");
-  GM_CHECK(heads % kv_heads == 0, "attention whose heads are no multiple of kv_heads");
-  const auto width = product(heads, head_dim);
-  GM_CHECK(q.size() == out.size() && q.size() % width == 0,
-           "attention whose q and out are not [rows, heads * head_dim]");
+  GM_CHECK(shape.heads > 0 && shape.kv_heads > 0 && shape.key_dim > 0 && shape.value_dim > 0,
+           "attention without heads");
+  GM_CHECK(shape.heads % shape.kv_heads == 0, "attention whose heads are no multiple of kv_heads");
+  GM_CHECK(shape.key_stride >= shape.kv_heads * shape.key_dim &&
+               shape.value_stride >= shape.kv_heads * shape.value_dim,
+           "attention whose cached rows overlap");
+  const auto width = product(shape.heads, shape.key_dim);
   const auto rows = q.size() / width;
+  GM_CHECK(q.size() % width == 0 && out.size() == rows * product(shape.heads, shape.value_dim),
+           "attention whose q and out are not [rows, heads * dim]");
   for (const AttentionSpan& span : spans) {
     GM_CHECK(span.first_row >= 0 && span.rows >= 0 && span.first_position >= 0,
              "an attention span with a negative field");

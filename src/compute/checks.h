@@ -14,9 +14,9 @@ void check_experts(std::span<const ExpertWeights> experts);
 void check_linear(const Linear& linear, std::span<const float> x, int rows, std::span<float> y);
 void check_grouped_rows(const GroupedRows& work, std::size_t experts);
 void check_rms_norm(std::span<const float> x, std::span<const bf16> weight, std::span<float> y);
-void check_rope(std::span<const float> x, int heads, int head_dim,
-                std::span<const std::int32_t> position);
-void check_attention(std::span<const float> q, int heads, int kv_heads, int head_dim,
+void check_rope(std::span<const float> x, int heads, std::span<const std::int32_t> position,
+                const Rope& rope);
+void check_attention(std::span<const float> q, const AttentionShape& shape,
                      std::span<const AttentionSpan> spans, std::span<const float> out);
 
 }  // namespace gracemoe

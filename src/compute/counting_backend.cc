@@ -71,23 +71,27 @@ class CountingBackend final : public Backend {
                 std::span<float> y) const override {
     inner_.rms_norm(x, weight, eps, y);
   }
-  void rope(std::span<float> x, int heads, int head_dim, std::span<const std::int32_t> position,
-            double theta) const override {
-    inner_.rope(x, heads, head_dim, position, theta);
+  void rope(std::span<float> x, int heads, std::span<const std::int32_t> position,
+            const Rope& rope) const override {
+    inner_.rope(x, heads, position, rope);
   }
   void store_rows(std::span<const float> x, std::byte* rows) const override {
     inner_.store_rows(x, rows);
   }
-  void attention(std::span<const float> q, int heads, int kv_heads, int head_dim,
+  void load_rows(const std::byte* rows, std::span<float> x) const override {
+    inner_.load_rows(rows, x);
+  }
+  void attention(std::span<const float> q, const AttentionShape& shape,
                  std::span<const AttentionSpan> spans, std::span<float> out) const override {
     for (const AttentionSpan& span : spans) {
       const double seen = span.first_position + span.rows;
       const double pairs = span.rows * (span.first_position + (span.rows + 1) / 2.0);
-      count_.cache_bytes +=
-          2 * seen * kv_heads * head_dim * static_cast<double>(row_element_size());
-      count_.flops += 4 * pairs * heads * head_dim;
+      const int values = span.keys == span.values ? 0 : shape.value_dim;  // one row serves for both
+      count_.cache_bytes += seen * shape.kv_heads * (shape.key_dim + values) *
+                            static_cast<double>(row_element_size());
+      count_.flops += 2 * pairs * shape.heads * (shape.key_dim + shape.value_dim);
     }
-    inner_.attention(q, heads, kv_heads, head_dim, spans, out);
+    inner_.attention(q, shape, spans, out);
   }
 
  private:

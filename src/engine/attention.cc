@@ -28,7 +28,8 @@ class GroupedQueryAttention final : public AttentionBlock {
     rotate(batch);
     {
       const ScopedSpan span(batch.profile, "attention");
-      backend_.attention(query_, options_.heads, options_.kv_heads, options_.head_dim,
+      backend_.attention(query_,
+                         grouped_query_shape(options_.heads, options_.kv_heads, options_.head_dim),
                          append(layer, batch), mixed_);
     }
     const ScopedSpan span(batch.profile, "output");
@@ -58,8 +59,8 @@ class GroupedQueryAttention final : public AttentionBlock {
       backend_.rms_norm(key_, weights_.key_norm, options_.rms_eps, key_);
     }
     const ScopedSpan span(batch.profile, "rope");
-    backend_.rope(query_, options_.heads, options_.head_dim, batch.positions, options_.rope_theta);
-    backend_.rope(key_, options_.kv_heads, options_.head_dim, batch.positions, options_.rope_theta);
+    backend_.rope(query_, options_.heads, batch.positions, options_.rope);
+    backend_.rope(key_, options_.kv_heads, batch.positions, options_.rope);
   }
 
   // Stores the rows' keys and values; returns what each span attends to.

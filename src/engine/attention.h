@@ -17,7 +17,7 @@ class AttentionBlock {
   virtual ~AttentionBlock() = default;
   virtual CachePlanes cache_planes() const = 0;
   // x, out [rows, hidden]. Appends the rows' keys and values to their caches in `layer` (the
-  // caches' length is not changed).
+  // caches' length is not changed). A row's output depends on its sequence's earlier rows alone.
   virtual void forward(int layer, const StepBatch& batch, std::span<const float> x,
                        std::span<float> out) = 0;
 };
@@ -30,7 +30,8 @@ enum class QueryKeyNorm {
 
 struct GroupedQueryOptions {
   int heads = 0, kv_heads = 0, head_dim = 0;
-  double rope_theta = 10000, rms_eps = 1e-5;
+  Rope rope;
+  double rms_eps = 1e-5;
   QueryKeyNorm norm = QueryKeyNorm::kNone;
 };
 

@@ -37,6 +37,7 @@ class MoeLayer final : public FeedForwardBlock {
       if (context_.sum_on_grid) set_grid(residual);
     }
     const ExpertWork& work = dispatch(batch, x);
+    compute_shared(batch, x.size());
     {
       const ScopedSpan span(batch.profile, "experts");
       compute(work);
@@ -44,6 +45,7 @@ class MoeLayer final : public FeedForwardBlock {
     {
       const ScopedSpan span(batch.profile, "combine");
       context_.exchange->combine(outputs_, out);
+      for (std::size_t i = 0; i < shared_.size(); ++i) out[i] += shared_[i];
     }
     if (context_.times == nullptr) return;
     context_.times->layer_seconds.resize(
@@ -99,6 +101,14 @@ class MoeLayer final : public FeedForwardBlock {
     }
   }
 
+  // Needs only this device's own tokens: may run while rows are under way.
+  void compute_shared(const StepBatch& batch, std::size_t values) {
+    if (weights_.shared == nullptr) return;
+    const ScopedSpan span(batch.profile, "shared");
+    shared_.resize(values);
+    weights_.shared->forward(backend_, rows_, shared_);
+  }
+
   // This device's share of all devices' tokens.
   void compute(const ExpertWork& work) {
     const double start = process_cpu_seconds();
@@ -126,6 +136,7 @@ class MoeLayer final : public FeedForwardBlock {
   std::vector<std::int32_t> local_index_;  // [experts] index in local_experts, or -1
   std::vector<float> grid_;                // [rows]
   std::vector<float> logits_;              // [rows, experts]
+  std::vector<float> shared_;              // [rows, hidden] the shared experts' outputs, or empty
   RouterChoice choice_;
   std::vector<std::int32_t> device_, groups_;
   std::vector<std::byte> rows_, outputs_;

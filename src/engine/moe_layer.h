@@ -6,6 +6,7 @@
 
 #include "compute/backend.h"
 #include "engine/feed_forward.h"
+#include "engine/mlp.h"
 #include "engine/router.h"
 #include "engine/routing_recorder.h"
 #include "exchange/exchange.h"
@@ -35,6 +36,7 @@ struct MoeLayerWeights {
   std::unique_ptr<Linear> gate;          // [experts, hidden], float32 products
   std::vector<int> local_experts;        // ids of the experts on this device, ascending
   std::unique_ptr<ExpertGroup> experts;  // in the order of local_experts
+  std::unique_ptr<Mlp> shared;           // computed for every token at its home; may be null
 };
 
 std::unique_ptr<FeedForwardBlock> make_moe_layer(int moe_layer, int hidden,

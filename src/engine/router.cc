@@ -22,7 +22,38 @@ bool softmax(std::span<float> x) {
   return true;
 }
 
+// Indices 0 .. n-1 with the `count` of the highest score in front, of equals the lower index first.
+void best_first(std::span<const float> score, std::size_t count,
+                std::vector<std::uint16_t>& order) {
+  order.resize(score.size());
+  std::iota(order.begin(), order.end(), std::uint16_t{0});
+  std::partial_sort(
+      order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),
+      [&](auto a, auto b) { return score[a] != score[b] ? score[a] > score[b] : a < b; });
+}
+
+// Sets the probabilities outside the chosen groups to -1: they then come after every other.
+void keep_best_groups(const RouterOptions& options, std::span<float> probability) {
+  if (options.chosen_groups == options.groups) return;
+  const std::size_t size = probability.size() / static_cast<std::size_t>(options.groups);
+  std::vector<float> best;
+  for (std::size_t first = 0; first < probability.size(); first += size) {
+    const auto group = probability.subspan(first, size);
+    best.push_back(*std::max_element(group.begin(), group.end()));
+  }
+  std::vector<std::uint16_t> order;
+  best_first(best, static_cast<std::size_t>(options.chosen_groups), order);
+  for (std::size_t g = static_cast<std::size_t>(options.chosen_groups); g < order.size(); ++g)
+    std::ranges::fill(probability.subspan(order[g] * size, size), -1.0F);
+}
+
 }  // namespace
+
+RouterOptions router_options(const ModelConfig& config) {
+  return {config.experts,         config.top_k,
+          config.normalize_top_k, static_cast<float>(config.routed_scale),
+          config.expert_groups,   config.chosen_groups};
+}
 
 void choose_experts(const RouterOptions& options, std::span<const float> logits, int rows,
                     RouterChoice& choice) {
@@ -30,27 +61,30 @@ void choose_experts(const RouterOptions& options, std::span<const float> logits,
   const auto k = static_cast<std::size_t>(options.top_k);
   GM_CHECK(k >= 1 && k <= n && logits.size() == n * static_cast<std::size_t>(rows),
            "router logits of another shape");
+  GM_CHECK(options.groups >= 1 && options.experts % options.groups == 0 &&
+               options.chosen_groups >= 1 && options.chosen_groups <= options.groups &&
+               n / static_cast<std::size_t>(options.groups) *
+                       static_cast<std::size_t>(options.chosen_groups) >=
+                   k,
+           "router groups that do not hold top_k experts");
   choice.expert.resize(static_cast<std::size_t>(rows) * k);
   choice.weight.resize(static_cast<std::size_t>(rows) * k);
   std::vector<float> probability(n);
-  std::vector<std::uint16_t> order(n);
+  std::vector<std::uint16_t> order;
   for (std::size_t row = 0; row < static_cast<std::size_t>(rows); ++row) {
     std::copy_n(logits.begin() + static_cast<std::ptrdiff_t>(row * n), n, probability.begin());
     if (!softmax(probability))
       fail_input({"router logits", "a value that is not finite", "finite numbers",
                   "the checkpoint's weights seem damaged"});
-    std::iota(order.begin(), order.end(), std::uint16_t{0});
-    std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(k), order.end(),
-                      [&](auto a, auto b) {
-                        return probability[a] != probability[b] ? probability[a] > probability[b]
-                                                                : a < b;
-                      });
+    keep_best_groups(options, probability);
+    best_first(probability, k, order);
     float sum = 0;
     for (std::size_t j = 0; j < k; ++j) sum += probability[order[j]];
     for (std::size_t j = 0; j < k; ++j) {
       choice.expert[row * k + j] = order[j];
       choice.weight[row * k + j] =
-          options.normalize_top_k ? probability[order[j]] / sum : probability[order[j]];
+          (options.normalize_top_k ? probability[order[j]] / sum : probability[order[j]]) *
+          options.scale;
     }
   }
 }

@@ -1,9 +1,11 @@
-// The gate's choice: softmax over all experts, the k largest, as the model's config wants them
-// weighted.
+// The gate's choice: softmax over all experts, the k largest - of all, or of the best groups of
+// experts - as the model's config wants them weighted.
 #pragma once
 #include <cstdint>
 #include <span>
 #include <vector>
+
+#include "model/model_config.h"
 
 namespace gracemoe {
 
@@ -11,7 +13,12 @@ struct RouterOptions {
   int experts = 0;
   int top_k = 0;
   bool normalize_top_k = false;  // divide the k probabilities by their sum
+  float scale = 1;               // multiplies the weights
+  // The experts form `groups` equal ranges of ids; only those of the chosen_groups with the highest
+  // single probability (of equals the lower group) may be taken.
+  int groups = 1, chosen_groups = 1;
 };
+RouterOptions router_options(const ModelConfig& config);
 
 struct RouterChoice {
   std::vector<std::uint16_t>

@@ -105,13 +105,19 @@ void Transformer::head(const StepBatch& batch) {
 std::unique_ptr<Transformer> make_transformer(const ModelConfig& config, Checkpoint& checkpoint,
                                               const Backend& backend,
                                               const ModelPlacement& placement) {
-  switch (config.architecture) {
-    case Architecture::kOlmoe:
-      return std::make_unique<Transformer>(config,
-                                           load_olmoe(config, checkpoint, backend, placement),
-                                           backend, placement.context.recorder);
-  }
-  fail_input({"architecture", config.architecture_name, "one that the engine has", ""});
+  ModelLoader load(config, checkpoint, backend, placement);
+  const auto parts = [&] {
+    switch (config.architecture) {
+      case Architecture::kOlmoe:
+        return load_olmoe(load);
+      case Architecture::kQwen3Moe:
+        return load_qwen3_moe(load);
+      case Architecture::kDeepseekV2:
+        return load_deepseek_v2(load);
+    }
+    fail_input({"architecture", config.architecture_name, "one that the engine has", ""});
+  };
+  return std::make_unique<Transformer>(config, parts(), backend, placement.context.recorder);
 }
 
 }  // namespace gracemoe

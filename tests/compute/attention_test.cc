@@ -25,7 +25,7 @@ AttentionSpan span_of(const Cache& cache, int first_row, int rows, int first_pos
 std::vector<float> attend(const Backend& backend, Shape shape, const std::vector<float>& q,
                           const std::vector<AttentionSpan>& spans) {
   std::vector<float> out(q.size(), NAN);
-  backend.attention(q, shape.heads, shape.kv_heads, shape.dim, spans, out);
+  backend.attention(q, grouped_query_shape(shape.heads, shape.kv_heads, shape.dim), spans, out);
   return out;
 }
 
@@ -184,10 +184,38 @@ TEST_P(AttentionTest, UnalignedCache) {
   EXPECT_EQ(out, want);
 }
 
+// Values that are a part of their keys, as in a compressed cache: one row a position for both.
+TEST_P(AttentionTest, ValuesWithinTheKeys) {
+  constexpr int kHeads = 5, kKey = 40, kValue = 33, kPositions = 37, kRows = 11;
+  const AttentionShape shape{kHeads, 1, kKey, kValue, kKey, kKey, 0.3F};
+  const auto rows = random_bf16(kPositions * kKey, 31);
+  const auto wide = widen_all(rows);
+  const auto q = random_floats(kRows * kHeads * kKey, 33);
+  const auto run = [&](const Backend& backend, const std::byte* cache) {
+    const AttentionSpan span{0, kRows, kPositions - kRows, cache, cache};
+    std::vector<float> out(kRows * kHeads * kValue, NAN);
+    backend.attention(q, shape, std::span(&span, 1), out);
+    return out;
+  };
+  const auto want = run(*ref_, bytes_of(wide));
+  const auto got = run(*cpu_, bytes_of(rows));
+  for (std::size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], want[i], 2e-5) << i;
+  for (int row = 0; row < kRows; ++row) {  // the law
+    const AttentionSpan span{0, 1, kPositions - kRows + row, bytes_of(rows), bytes_of(rows)};
+    std::vector<float> alone(kHeads * kValue);
+    make(1)->attention(std::span(q).subspan(static_cast<std::size_t>(row) * kHeads * kKey,
+                                            std::size_t{kHeads} * kKey),
+                       shape, std::span(&span, 1), alone);
+    ASSERT_TRUE(same_bits(alone.data(), got.data() + static_cast<std::size_t>(row) * alone.size(),
+                          alone.size()))
+        << row;
+  }
+}
+
 TEST_P(AttentionTest, NoRows) {
-  cpu_->attention({}, 2, 1, 8, {}, {});
+  cpu_->attention({}, grouped_query_shape(2, 1, 8), {}, {});
   const AttentionSpan empty;
-  cpu_->attention({}, 2, 1, 8, std::span(&empty, 1), {});
+  cpu_->attention({}, grouped_query_shape(2, 1, 8), std::span(&empty, 1), {});
 }
 
 // Score sums, exponentials and value sums have one order for all vector sizes.

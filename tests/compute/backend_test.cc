@@ -68,7 +68,7 @@ INSTANTIATE_TEST_SUITE_P(Backends, Contracts, testing::Bool(),
 TEST_P(Contracts, Linear) {
   const auto w = random_bf16(6, 1);
   std::vector<float> x(3), y(2);
-  for (const WeightView bad : {view(w, 3, 3), view(w, 0, 3), view(w, -2, -3)}) {
+  for (const WeightView& bad : {view(w, 3, 3), view(w, 0, 3), view(w, -2, -3)}) {
     expect_broken([&] { backend_->linear(bad); }, "a weight matrix");
     expect_broken([&] { backend_->linear_float32(bad); }, "a weight matrix");
   }
@@ -116,14 +116,18 @@ TEST_P(Contracts, NormRopeAndAttention) {
   expect_broken([&] { backend_->rms_norm(three, w, 0, three); }, "x is not [rows, width]");
   expect_broken([&] { backend_->rms_norm(x, {}, 0, y); }, "x is not [rows, width]");
   expect_broken([&] { backend_->rms_norm(x, w, 0, three); }, "y is not of x's shape");
-  expect_broken([&] { backend_->rope(three, 1, 3, position, 1e4); }, "even head_dim");
-  expect_broken([&] { backend_->rope(three, 1, 4, position, 1e4); }, "x is not [rows");
-  expect_broken([&] { backend_->rope(x, 1, 4, position, 1e4); }, "negative position");
+  const Rope rope = plain_rope(4, 1e4);
+  expect_broken([&] { backend_->rope(three, 1, position, {}); }, "rope needs heads");
+  expect_broken([&] { backend_->rope(three, 1, position, rope); }, "x is not [rows");
+  expect_broken([&] { backend_->rope(x, 1, position, rope); }, "negative position");
+  const auto shape = [](int heads, int kv_heads) {
+    return grouped_query_shape(heads, kv_heads, 4);
+  };
   const std::vector<AttentionSpan> outside = {{1, 2, 0, nullptr, nullptr}};
-  expect_broken([&] { backend_->attention(x, 3, 2, 4, {}, y); }, "no multiple");
-  expect_broken([&] { backend_->attention(x, 0, 1, 4, {}, y); }, "without heads");
-  expect_broken([&] { backend_->attention(x, 1, 1, 4, {}, three); }, "not [rows");
-  expect_broken([&] { backend_->attention(x, 1, 1, 4, outside, y); }, "outside q");
+  expect_broken([&] { backend_->attention(x, shape(3, 2), {}, y); }, "no multiple");
+  expect_broken([&] { backend_->attention(x, shape(0, 1), {}, y); }, "without heads");
+  expect_broken([&] { backend_->attention(x, shape(1, 1), {}, three); }, "not [rows");
+  expect_broken([&] { backend_->attention(x, shape(1, 1), outside, y); }, "outside q");
 }
 
 }  // namespace

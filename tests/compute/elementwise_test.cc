@@ -68,7 +68,7 @@ TEST_P(ElementwiseTest, Rope) {
     const auto x = random_floats(position.size() * static_cast<std::size_t>(kHeads * dim), 7);
     for (const Backend* backend : {cpu_.get(), ref_.get()}) {
       auto y = x;
-      backend->rope(y, kHeads, dim, position, 10000.0);
+      backend->rope(y, kHeads, position, plain_rope(dim, 10000.0));
       for (std::size_t at = 0; at < x.size(); ++at) {
         const auto i = at % static_cast<std::size_t>(dim);
         const auto half = static_cast<std::size_t>(dim) / 2;
@@ -91,12 +91,12 @@ TEST_P(ElementwiseTest, RopeOfARowIsTheSameInEveryBatch) {
   std::vector<std::int32_t> position(kRows);
   for (std::size_t i = 0; i < kRows; ++i) position[i] = static_cast<std::int32_t>(i * 48 % 20011);
   auto all = x;
-  cpu_->rope(all, 2, 48, position, 5e5);
+  cpu_->rope(all, 2, position, plain_rope(48, 5e5));
   const auto fresh = make(1);
   for (std::size_t row = 0; row < kRows; row += 37) {
     const auto first = x.begin() + static_cast<std::ptrdiff_t>(row * kWidth);
     std::vector<float> one(first, first + kWidth);
-    fresh->rope(one, 2, 48, std::span(position).subspan(row, 1), 5e5);
+    fresh->rope(one, 2, std::span(position).subspan(row, 1), plain_rope(48, 5e5));
     ASSERT_TRUE(same_bits(one.data(), all.data() + row * kWidth, kWidth)) << "row " << row;
   }
 }
@@ -115,6 +115,30 @@ TEST_P(ElementwiseTest, StoreRowsRoundsAsToBf16) {
     cpu_->store_rows(tail, rows.data() + 1);
     const auto want = round_all(tail);
     EXPECT_TRUE(n == 0 || std::memcmp(rows.data() + 1, want.data(), n * 2) == 0) << n;
+  }
+}
+
+TEST_P(ElementwiseTest, LoadRowsWidensWhatStoreRowsKept) {
+  const auto x = random_floats(77, 11, 5.0F);
+  for (const Backend* backend : {cpu_.get(), ref_.get()}) {
+    std::vector<std::byte> rows(x.size() * backend->row_element_size() + 1);
+    backend->store_rows(x, rows.data() + 1);
+    std::vector<float> y(x.size());
+    backend->load_rows(rows.data() + 1, y);
+    EXPECT_EQ(y, backend == ref_.get() ? x : widen_all(round_all(x)));
+  }
+}
+
+TEST_P(ElementwiseTest, RopeMagnitudeMultipliesBoth) {
+  const std::vector<std::int32_t> position = {7};
+  Rope rope = plain_rope(8, 100.0);
+  for (const Backend* backend : {cpu_.get(), ref_.get()}) {
+    auto x = random_floats(8, 12), twice = x;
+    backend->rope(x, 1, position, rope);
+    Rope doubled = rope;
+    doubled.magnitude = 2;
+    backend->rope(twice, 1, position, doubled);
+    for (std::size_t i = 0; i < x.size(); ++i) EXPECT_FLOAT_EQ(twice[i], 2 * x[i]);
   }
 }
 

@@ -45,6 +45,43 @@ TEST(Router, RowsAreIndependent) {
   EXPECT_EQ(together.expert, (std::vector<std::uint16_t>{2, 1, 0, 1}));
 }
 
+TEST(Router, OnlyTheBestGroupsAreChosenFrom) {
+  // Groups {0,1} {2,3} {4,5}; their best probabilities: of experts 1, 2, 5.
+  const std::vector<float> logits{1, 5, 6, 0, 4, 4.5F};
+  RouterOptions options{6, 2, false};
+  options.groups = 3;
+  options.chosen_groups = 1;
+  RouterChoice choice;
+  choose_experts(options, logits, 1, choice);
+  EXPECT_EQ(choice.expert, (std::vector<std::uint16_t>{2, 3}));  // 1 is likelier than 3
+  options.chosen_groups = 2;
+  options.top_k = 3;
+  choose_experts(options, logits, 1, choice);
+  EXPECT_EQ(choice.expert, (std::vector<std::uint16_t>{2, 1, 0}));  // not 4 nor 5
+  options.chosen_groups = 3;
+  choose_experts(options, logits, 1, choice);
+  EXPECT_EQ(choice.expert, (std::vector<std::uint16_t>{2, 1, 5}));
+}
+
+TEST(Router, EqualGroupsGoByNumber) {
+  RouterOptions options{4, 2, false};
+  options.groups = 2;
+  options.chosen_groups = 1;
+  RouterChoice choice;
+  choose_experts(options, std::vector<float>{1, 1, 1, 1}, 1, choice);
+  EXPECT_EQ(choice.expert, (std::vector<std::uint16_t>{0, 1}));
+}
+
+TEST(Router, TheFactorScalesWeights) {
+  const std::vector<float> logits{0.0f, std::log(4.0f), std::log(2.0f), std::log(1.0f)};
+  RouterOptions options{4, 2, false};
+  options.scale = 2.5F;
+  RouterChoice choice;
+  choose_experts(options, logits, 1, choice);
+  EXPECT_NEAR(choice.weight[0], 1.25f, 1e-6f);
+  EXPECT_NEAR(choice.weight[1], 0.625f, 1e-6f);
+}
+
 TEST(Router, NoRowsGiveNoChoice) {
   RouterChoice choice;
   choose_experts({3, 2, false}, {}, 0, choice);

@@ -111,9 +111,10 @@ class SimulatedBackend final : public Backend {
   }
   void rms_norm(std::span<const float>, std::span<const bf16>, double,
                 std::span<float>) const override {}
-  void rope(std::span<float>, int, int, std::span<const std::int32_t>, double) const override {}
+  void rope(std::span<float>, int, std::span<const std::int32_t>, const Rope&) const override {}
   void store_rows(std::span<const float>, std::byte*) const override {}
-  void attention(std::span<const float>, int, int, int, std::span<const AttentionSpan>,
+  void load_rows(const std::byte*, std::span<float>) const override {}
+  void attention(std::span<const float>, const AttentionShape&, std::span<const AttentionSpan>,
                  std::span<float>) const override {}
 
  private:

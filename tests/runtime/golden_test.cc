@@ -23,6 +23,7 @@ struct Case {
   double largest, rms;
   double choice_gap;  // router choices must agree wherever k-th and (k+1)-th probability differ by
                       // more
+  double weight;      // largest difference of a router weight, where the file has them
 };
 
 void PrintTo(const Case& c, std::ostream* out) {
@@ -134,6 +135,37 @@ TEST_P(Golden, RouterChoicesAgreeWhereverTheGapAllows) {
   EXPECT_GT(compared, near_ties * 3);
 }
 
+// Final multipliers, in the order of rising expert ids.
+TEST_P(Golden, RouterWeightsAreTheReferences) {
+  const Case& c = GetParam();
+  const SafetensorsFile golden(source_dir() / c.golden);
+  if (!golden.has("router_weights")) GTEST_SKIP() << "this golden file has no weights";
+  const GoldenRun run = run_golden(c, golden);
+  const TensorView& topk = golden.tensor("router_topk");
+  const auto ids = topk.as<std::int32_t>();
+  const auto want = golden.tensor("router_weights").as<float>();
+  const auto k = static_cast<std::size_t>(run.trace.top_k);
+  const auto rows = static_cast<std::size_t>(run.trace.tokens());
+  ASSERT_EQ(ids.size(), rows * k * static_cast<std::size_t>(run.trace.layers));
+  double largest = 0;
+  for (std::size_t layer = 0; layer < static_cast<std::size_t>(run.trace.layers); ++layer) {
+    for (std::size_t row = 0; row < rows; ++row) {
+      const auto chosen = run.trace.chosen(static_cast<std::int64_t>(row), static_cast<int>(layer));
+      const std::size_t have = (row * static_cast<std::size_t>(run.trace.layers) + layer) * k;
+      for (std::size_t j = 0; j < k; ++j) {
+        const std::size_t at = (layer * rows + row) * k + j;
+        const auto slot = std::find(chosen.begin(), chosen.end(), ids[at]) - chosen.begin();
+        ASSERT_LT(static_cast<std::size_t>(slot), k) << "another expert";
+        largest = std::max(
+            largest, std::abs(static_cast<double>(
+                         run.trace.weights[have + static_cast<std::size_t>(slot)] - want[at])));
+      }
+    }
+  }
+  printf("%s: largest weight difference %.2g\n", c.name, largest);
+  EXPECT_LE(largest, c.weight);
+}
+
 TEST_P(Golden, GreedyContinuationsAgreeWhereverTheMarginAllows) {
   const Case& c = GetParam();
   const SafetensorsFile golden(source_dir() / c.golden);
@@ -178,16 +210,29 @@ TEST_P(Golden, GreedyContinuationsAgreeWhereverTheMarginAllows) {
                                    : static_cast<int>(completions.size()) * 7 / 8);
 }
 
+// A tiny random model and its golden file, on either backend.
+Case tiny(const char* name, const char* model, const char* golden, bool reference, double largest,
+          double rms, double weight) {
+  if (reference) return {name, model, golden, true, 2e-3, 2e-4, 1e-5, 3e-5};
+  return {name, model, golden, false, largest, rms, 6e-4, weight};
+}
+
+#define GM_TINY(model, largest, rms, weight)                                                       \
+  tiny(#model "_reference", "tests/data/" #model, "tests/data/" #model "_golden.safetensors",      \
+       true, 0, 0, 0),                                                                             \
+      tiny(#model "_cpu", "tests/data/" #model, "tests/data/" #model "_golden.safetensors", false, \
+           largest, rms, weight)
+
 INSTANTIATE_TEST_SUITE_P(
     Models, Golden,
     testing::Values(Case{"demo_reference", "models/gracemoe-demo",
-                         "tests/data/demo_golden.safetensors", true, 2e-3, 2e-4, 1e-5},
+                         "tests/data/demo_golden.safetensors", true, 2e-3, 2e-4, 1e-5, 0},
                     Case{"demo_cpu", "models/gracemoe-demo", "tests/data/demo_golden.safetensors",
-                         false, 0.25, 0.02, 6e-4},
-                    Case{"tiny_reference", "tests/data/olmoe_tiny",
-                         "tests/data/olmoe_tiny_golden.safetensors", true, 2e-3, 2e-4, 1e-5},
-                    Case{"tiny_cpu", "tests/data/olmoe_tiny",
-                         "tests/data/olmoe_tiny_golden.safetensors", false, 0.6, 0.08, 6e-4}),
+                         false, 0.25, 0.02, 6e-4, 0},
+                    GM_TINY(olmoe_tiny, 0.6, 0.08, 0.03), GM_TINY(qwen3_moe_tiny, 0.6, 0.09, 0.03),
+                    GM_TINY(qwen3_moe_tiny_tied, 0.6, 0.1, 0.04),
+                    GM_TINY(deepseek_v2_tiny, 0.8, 0.11, 0.04),
+                    GM_TINY(deepseek_v2_tiny_q, 1.3, 0.15, 0.4)),
     [](const auto& param_info) { return std::string(param_info.param.name); });
 
 }  // namespace

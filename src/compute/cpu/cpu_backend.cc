@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 
 #include "base/error.h"
 #include "compute/backend.h"
@@ -41,16 +42,14 @@ class CpuBackend final : public Backend {
     });
   }
 
-  void rope(std::span<float> x, int heads, int head_dim, std::span<const std::int32_t> position,
-            double theta) const override {
-    check_rope(x, heads, head_dim, position);
+  void rope(std::span<float> x, int heads, std::span<const std::int32_t> position,
+            const Rope& rope) const override {
+    check_rope(x, heads, position, rope);
     if (position.empty()) return;
-    const auto dim = static_cast<std::size_t>(head_dim);
-    const auto width = static_cast<std::size_t>(heads) * dim;
-    const auto table =
-        rope_.rows(*std::max_element(position.begin(), position.end()), dim / 2, theta);
+    const auto width = static_cast<std::size_t>(heads) * rope.dim();
+    const auto table = rope_.rows(*std::max_element(position.begin(), position.end()), rope);
     for_each_row(position.size(), width, [&](std::size_t row) {
-      rotate_row(x.subspan(row * width, width), dim, position[row], theta, *table);
+      rotate_row(x.subspan(row * width, width), position[row], rope, *table);
     });
   }
 
@@ -58,11 +57,17 @@ class CpuBackend final : public Backend {
     kernels_.store(x.data(), rows, x.size());
   }
 
-  void attention(std::span<const float> q, int heads, int kv_heads, int head_dim,
+  void load_rows(const std::byte* rows, std::span<float> x) const override {
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      bf16 value;
+      std::memcpy(&value, rows + i * sizeof(bf16), sizeof(bf16));
+      x[i] = to_float(value);
+    }
+  }
+
+  void attention(std::span<const float> q, const AttentionShape& shape,
                  std::span<const AttentionSpan> spans, std::span<float> out) const override {
-    check_attention(q, heads, kv_heads, head_dim, spans, out);
-    const AttentionShape shape{static_cast<std::size_t>(heads), static_cast<std::size_t>(kv_heads),
-                               static_cast<std::size_t>(head_dim)};
+    check_attention(q, shape, spans, out);
     packed_attention(kernels_, threads_, shape, q, spans, out);
   }
 
@@ -78,14 +83,15 @@ class CpuBackend final : public Backend {
     });
   }
 
-  void rotate_row(std::span<float> row, std::size_t dim, std::int32_t position, double theta,
+  void rotate_row(std::span<float> row, std::int32_t position, const Rope& rope,
                   const RopeTable::Rows& table) const {
-    const std::size_t half = dim / 2;
+    const std::size_t half = rope.frequencies.size();
+    const std::size_t dim = rope.dim();
     RopeTable::Rows own;
     const float* angles = table.data() + static_cast<std::size_t>(position) * dim;
     if (position >= RopeTable::kKept) {
       own.resize(dim);
-      RopeTable::fill(position, RopeTable::frequencies(half, theta), own.data());
+      RopeTable::fill(position, rope, own.data());
       angles = own.data();
     }
     for (std::size_t h = 0; h < row.size(); h += dim) {

@@ -69,21 +69,21 @@ constexpr std::size_t kMaxQueries = 16;  // of one attention tile
 // never falls with i.
 struct AttentionTile {
   std::size_t count = 0;
-  const float* q[kMaxQueries];  // [dim] each
-  float* out[kMaxQueries];      // [dim] each
+  const float* q[kMaxQueries];  // [key_dim] each
+  float* out[kMaxQueries];      // [value_dim] each
   std::size_t length[kMaxQueries];
-  std::size_t dim = 0;
-  const std::byte* keys = nullptr;  // bf16 [dim] of position j at keys + j * stride
-  const std::byte* values = nullptr;
-  std::size_t stride = 0;  // bytes
+  std::size_t key_dim = 0, value_dim = 0;
+  const std::byte* keys = nullptr;    // bf16 [key_dim] of position j at keys + j * key_stride
+  const std::byte* values = nullptr;  // bf16 [value_dim], likewise
+  std::size_t key_stride = 0, value_stride = 0;  // bytes
   float scale = 1;
   // Scratch, floats: [count][score_stride], and attention_scratch() more behind it.
   float* scratch = nullptr;
   std::size_t score_stride = 0;  // at least the largest length, a multiple of kKeyBlock
 };
 constexpr std::size_t kKeyBlock = 16;  // positions that one step of the scores takes
-constexpr std::size_t attention_scratch(std::size_t dim) {
-  return (kKeyBlock + 1) * dim;
+constexpr std::size_t attention_scratch(std::size_t key_dim) {
+  return (kKeyBlock + 1) * key_dim;
 }
 
 struct Kernels {

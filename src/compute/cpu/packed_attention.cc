@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 
 #include "compute/cpu/buffer.h"
 #include "compute/cpu/parallel.h"
@@ -34,12 +33,12 @@ std::size_t queries_a_tile(const AttentionSpan& span) {
 
 std::vector<Unit> cut_units(std::span<const AttentionSpan> spans, const AttentionShape& shape) {
   std::vector<Unit> units;
-  const std::size_t group = shape.heads / shape.kv_heads;
+  const auto group = static_cast<std::size_t>(shape.heads / shape.kv_heads);
   for (const AttentionSpan& span : spans) {
     const std::size_t queries = static_cast<std::size_t>(span.rows) * group;
     if (queries == 0) continue;
     const std::size_t step = queries_a_tile(span);
-    for (std::size_t head = 0; head < shape.kv_heads; ++head) {
+    for (std::size_t head = 0; head < static_cast<std::size_t>(shape.kv_heads); ++head) {
       for (std::size_t first = 0; first < queries; first += step) {
         units.push_back({&span, head, first, std::min(step, queries - first)});
       }
@@ -50,21 +49,23 @@ std::vector<Unit> cut_units(std::span<const AttentionSpan> spans, const Attentio
 
 AttentionTile make_tile(const Unit& unit, const AttentionShape& shape, const float* q, float* out) {
   const AttentionSpan& span = *unit.span;
-  const std::size_t group = shape.heads / shape.kv_heads;
+  const auto heads = static_cast<std::size_t>(shape.heads);
+  const std::size_t group = heads / static_cast<std::size_t>(shape.kv_heads);
   AttentionTile tile;
   tile.count = unit.count;
-  tile.dim = shape.dim;
-  tile.stride = shape.kv_heads * shape.dim * sizeof(bf16);
-  tile.keys = span.keys + unit.kv_head * shape.dim * sizeof(bf16);
-  tile.values = span.values + unit.kv_head * shape.dim * sizeof(bf16);
-  tile.scale = 1.0F / std::sqrt(static_cast<float>(shape.dim));
+  tile.key_dim = static_cast<std::size_t>(shape.key_dim);
+  tile.value_dim = static_cast<std::size_t>(shape.value_dim);
+  tile.key_stride = static_cast<std::size_t>(shape.key_stride) * sizeof(bf16);
+  tile.value_stride = static_cast<std::size_t>(shape.value_stride) * sizeof(bf16);
+  tile.keys = span.keys + unit.kv_head * tile.key_dim * sizeof(bf16);
+  tile.values = span.values + unit.kv_head * tile.value_dim * sizeof(bf16);
+  tile.scale = shape.scale;
   for (std::size_t i = 0; i < unit.count; ++i) {
     const std::size_t row = (unit.first + i) / group;
     const std::size_t head = unit.kv_head * group + (unit.first + i) % group;
-    const std::size_t at =
-        ((static_cast<std::size_t>(span.first_row) + row) * shape.heads + head) * shape.dim;
-    tile.q[i] = q + at;
-    tile.out[i] = out + at;
+    const std::size_t at = (static_cast<std::size_t>(span.first_row) + row) * heads + head;
+    tile.q[i] = q + at * tile.key_dim;
+    tile.out[i] = out + at * tile.value_dim;
     tile.length[i] = static_cast<std::size_t>(span.first_position) + row + 1;
   }
   tile.score_stride = round_up(tile.length[unit.count - 1]);
@@ -82,9 +83,10 @@ void packed_attention(const Kernels& kernels, int threads, const AttentionShape&
   for (const AttentionSpan& span : spans) {
     const std::size_t length = round_up(positions(span));
     scratch = std::max(scratch, queries_a_tile(span) * length);
-    work += 2.0 * static_cast<double>(length * shape.heads * shape.dim) * span.rows;
+    work +=
+        static_cast<double>(length) * shape.heads * (shape.key_dim + shape.value_dim) * span.rows;
   }
-  scratch = round_up(scratch + attention_scratch(shape.dim));
+  scratch = round_up(scratch + attention_scratch(static_cast<std::size_t>(shape.key_dim)));
   const Buffer memory(static_cast<std::size_t>(threads) * scratch * sizeof(float));
   parallel_for(threads, units.size(), work, [&](std::size_t i, int slot) {
     AttentionTile tile = make_tile(units[i], shape, q.data(), out.data());

@@ -25,9 +25,6 @@ std::unique_ptr<ExpertGroup> make_packed_experts(const std::vector<ExpertWeights
                                                  const ProductKernels& product, RowStore store,
                                                  int threads);
 
-struct AttentionShape {
-  std::size_t heads = 0, kv_heads = 0, dim = 0;
-};
 void packed_attention(const Kernels& kernels, int threads, const AttentionShape& shape,
                       std::span<const float> q, std::span<const AttentionSpan> spans,
                       std::span<float> out);
@@ -42,20 +39,17 @@ class RopeTable {
   // [position][half] cosines followed by [half] sines.
   using Rows = std::vector<float>;
   // A table with at least the positions 0 .. min(largest, kKept - 1).
-  std::shared_ptr<const Rows> rows(std::int32_t largest, std::size_t half, double theta) const;
-  // Radians a position, [half]: theta^(-i / half).
-  static std::vector<double> frequencies(std::size_t half, double theta);
+  std::shared_ptr<const Rows> rows(std::int32_t largest, const Rope& rope) const;
   // One position into row [2 * half].
-  static void fill(std::int32_t position, std::span<const double> frequencies, float* row);
+  static void fill(std::int32_t position, const Rope& rope, float* row);
 
  private:
   struct Table {
-    std::size_t half = 0;
-    double theta = 0;
+    Rope rope;
     std::shared_ptr<const Rows> rows;
   };
   mutable std::mutex mutex_;
-  mutable std::vector<Table> tables_;  // one a (half, theta): a model has one or two
+  mutable std::vector<Table> tables_;  // one a Rope: a model has one
 };
 
 }  // namespace gracemoe

@@ -109,23 +109,32 @@ class ReferenceExperts final : public ExpertGroup {
   std::vector<ExpertWeights> experts_;
 };
 
+// The part of a position's cached row that belongs to a key head.
+std::vector<float> read_head(const std::byte* rows, std::size_t position, int stride, int head,
+                             int dim) {
+  const std::size_t at = position * static_cast<std::size_t>(stride) +
+                         static_cast<std::size_t>(head) * static_cast<std::size_t>(dim);
+  return read_row(rows + at * sizeof(float), 0, static_cast<std::size_t>(dim));
+}
+
 // One head of one row over the first `length` positions of the cache.
-void attend(const float* q, const AttentionSpan& span, std::size_t length, std::size_t kv_head,
-            std::size_t kv_heads, std::size_t dim, float* out) {
-  const float scale = 1.0F / std::sqrt(static_cast<float>(dim));
+void attend(const float* q, const AttentionSpan& span, const AttentionShape& shape, int kv_head,
+            std::size_t length, float* out) {
+  const auto key_dim = static_cast<std::size_t>(shape.key_dim);
+  const auto value_dim = static_cast<std::size_t>(shape.value_dim);
   std::vector<float> weight(length);
   float largest = -INFINITY;
   for (std::size_t j = 0; j < length; ++j) {
-    const auto key = read_row(span.keys, j * kv_heads + kv_head, dim);
-    weight[j] = dot(q, key.data(), dim) * scale;
+    const auto key = read_head(span.keys, j, shape.key_stride, kv_head, shape.key_dim);
+    weight[j] = dot(q, key.data(), key_dim) * shape.scale;
     largest = std::max(largest, weight[j]);
   }
   float sum = 0;
   for (auto& w : weight) sum += w = std::exp(w - largest);
-  std::fill_n(out, dim, 0.0F);
+  std::fill_n(out, value_dim, 0.0F);
   for (std::size_t j = 0; j < length; ++j) {
-    const auto value = read_row(span.values, j * kv_heads + kv_head, dim);
-    for (std::size_t d = 0; d < dim; ++d) out[d] += weight[j] / sum * value[d];
+    const auto value = read_head(span.values, j, shape.value_stride, kv_head, shape.value_dim);
+    for (std::size_t d = 0; d < value_dim; ++d) out[d] += weight[j] / sum * value[d];
   }
 }
 
@@ -156,18 +165,17 @@ class ReferenceBackend final : public Backend {
     }
   }
 
-  void rope(std::span<float> x, int heads, int head_dim, std::span<const std::int32_t> position,
-            double theta) const override {
-    check_rope(x, heads, head_dim, position);
-    const auto half = static_cast<std::size_t>(head_dim) / 2;
+  void rope(std::span<float> x, int heads, std::span<const std::int32_t> position,
+            const Rope& rope) const override {
+    check_rope(x, heads, position, rope);
+    const std::size_t half = rope.frequencies.size();
     float* head = x.data();
     for (const std::int32_t p : position) {
-      for (int h = 0; h < heads; ++h, head += head_dim) {
+      for (int h = 0; h < heads; ++h, head += rope.dim()) {
         for (std::size_t i = 0; i < half; ++i) {
-          const double angle =
-              p * std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
-          const auto cosine = static_cast<float>(std::cos(angle));
-          const auto sine = static_cast<float>(std::sin(angle));
+          const double angle = p * rope.frequencies[i];
+          const auto cosine = static_cast<float>(std::cos(angle) * rope.magnitude);
+          const auto sine = static_cast<float>(std::sin(angle) * rope.magnitude);
           const float a = head[i], b = head[i + half];
           head[i] = a * cosine - b * sine;
           head[i + half] = b * cosine + a * sine;
@@ -180,20 +188,23 @@ class ReferenceBackend final : public Backend {
     if (!x.empty()) std::memcpy(rows, x.data(), x.size_bytes());
   }
 
-  void attention(std::span<const float> q, int heads, int kv_heads, int head_dim,
+  void load_rows(const std::byte* rows, std::span<float> x) const override {
+    if (!x.empty()) std::memcpy(x.data(), rows, x.size_bytes());
+  }
+
+  void attention(std::span<const float> q, const AttentionShape& shape,
                  std::span<const AttentionSpan> spans, std::span<float> out) const override {
-    check_attention(q, heads, kv_heads, head_dim, spans, out);
-    const auto dim = static_cast<std::size_t>(head_dim);
+    check_attention(q, shape, spans, out);
     for (const AttentionSpan& span : spans) {
       for (int row = 0; row < span.rows; ++row) {
         const auto length = static_cast<std::size_t>(span.first_position + row) + 1;
-        for (int head = 0; head < heads; ++head) {
-          const auto at =
-              (static_cast<std::size_t>(span.first_row + row) * static_cast<std::size_t>(heads) +
-               static_cast<std::size_t>(head)) *
-              dim;
-          attend(q.data() + at, span, length, static_cast<std::size_t>(head / (heads / kv_heads)),
-                 static_cast<std::size_t>(kv_heads), dim, out.data() + at);
+        for (int head = 0; head < shape.heads; ++head) {
+          const auto at = static_cast<std::size_t>(span.first_row + row) *
+                              static_cast<std::size_t>(shape.heads) +
+                          static_cast<std::size_t>(head);
+          attend(q.data() + at * static_cast<std::size_t>(shape.key_dim), span, shape,
+                 head / (shape.heads / shape.kv_heads), length,
+                 out.data() + at * static_cast<std::size_t>(shape.value_dim));
         }
       }
     }
