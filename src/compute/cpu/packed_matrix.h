@@ -104,11 +104,15 @@ void for_each_product(std::size_t tiles, std::size_t first, std::size_t last, co
   }
 }
 
-// Into how many parts each of `blocks` blocks' panels are cut, so that every thread finds work.
+// Into how many parts each of `blocks` blocks' panels are cut: 4 parts for every thread at least,
+// and 16, so that the last part leaves none waiting for long, as far as a part keeps kPanelGroup
+// panels. (Whole experts would not do: 9 of them on 2 threads take as long as 10.)
 inline std::size_t panel_parts(int threads, std::size_t blocks, std::size_t panels) {
   if (threads <= 1 || blocks == 0) return 1;
-  const std::size_t wanted = (4 * static_cast<std::size_t>(threads) + blocks - 1) / blocks;
-  return std::min(wanted, panels);
+  const auto parts = [&](std::size_t a_thread) {
+    return (a_thread * static_cast<std::size_t>(threads) + blocks - 1) / blocks;
+  };
+  return std::max(std::min(parts(4), panels), std::min(parts(16), panels / kPanelGroup));
 }
 
 }  // namespace gracemoe
