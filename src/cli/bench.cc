@@ -1,4 +1,4 @@
-// gracemoe bench: the benchmarks that need a job of ranks.
+// gracemoe bench: the benchmarks.
 #include "cli/bench.h"
 
 #include <array>
@@ -31,10 +31,11 @@ void add_rate_argument(CLI::App& command, std::string& rate) {
 }
 
 void add_bench(CLI::App& app, Action& action) {
-  CLI::App* bench = app.add_subcommand("bench", "Benchmarks of the whole and of its exchange");
+  CLI::App* bench = app.add_subcommand("bench", "Benchmarks of the whole, of its exchange and of computing");
   bench->require_subcommand(1);
   add_bench_ladder(*bench, action);
   add_bench_exchange(*bench, action);
+  add_bench_compute(*bench, action);
 }
 
 }  // namespace gracemoe

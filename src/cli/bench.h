@@ -7,6 +7,7 @@
 
 namespace gracemoe {
 
+void add_bench_compute(CLI::App& bench, Action& action);
 void add_bench_ladder(CLI::App& bench, Action& action);
 void add_bench_exchange(CLI::App& bench, Action& action);
 

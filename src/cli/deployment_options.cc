@@ -7,6 +7,7 @@
 #include <bit>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/files.h"
 #include "base/progress.h"
 #include "metrics/machine.h"
@@ -59,6 +60,12 @@ void add_engine_arguments(CLI::App& command, DeploymentArguments& a) {
                   "packed | onednn: dense products by our kernels, or by oneDNN (AVX-512)")
       ->capture_default_str();
   command
+      .add_option(
+          "--weights", a.weights,
+          "bf16 | int8: as in the checkpoint, or rounded to 8 bits: half the memory, faster, "
+          "not lossless")
+      ->capture_default_str();
+  command
       .add_option("--threads", a.threads, "threads a rank (default: cores of the host / its ranks)")
       ->check(CLI::Range(1, 1024));
   command.add_option("--max-rows", a.max_rows, "rows a device computes in one step")
@@ -105,6 +112,9 @@ DeploymentOptions deployment_options(const DeploymentArguments& a, bool record_r
   options.reference_backend = a.backend == "reference";
   options.cpu.isa = a.isa;
   options.cpu.dense = a.dense;
+  options.cpu.weights = a.weights;
+  if (options.reference_backend && a.weights != "bf16")
+    fail_usage({"weights of the reference backend", a.weights, "bf16", "use --backend cpu"});
   options.cpu.threads = a.threads > 0 ? a.threads : default_threads(ranks_on_host);
   options.record_routing = record_routing;
   options.rounding = a.round_weights ? WeightRounding::kNearest : WeightRounding::kRefuse;
@@ -123,7 +133,7 @@ void refuse_twice(const std::vector<std::string>& outputs) {
 
 std::unique_ptr<Deployment> deploy(const DeploymentArguments& a, bool record_routing,
                                    const std::vector<std::string>& outputs, CliContext& context) {
-  context.start(a.topology, a.timeout);
+  if (!context.started()) context.start(a.topology, a.timeout);
   const int ranks_on_host = context.ranks_on_host();
   DeploymentOptions options;
   together(context.transport(), [&] {

@@ -14,7 +14,7 @@ namespace gracemoe {
 struct DeploymentArguments {
   std::string model, plan, topology, exchange = "hierarchical", reduction = "fp32", routing = "tar",
                                      overlap = "auto", intra = "mpi", backend = "cpu", isa,
-                                     dense = "packed";
+                                     dense = "packed", weights = "bf16";
   int threads = 0;
   int max_rows = 512, max_sequences = 256;
   double timeout = 600, memory_gb = 0;
@@ -30,8 +30,9 @@ DeploymentOptions deployment_options(const DeploymentArguments& arguments, bool 
 // Error (kUsage) if a name that is not empty stands there twice.
 void refuse_twice(const std::vector<std::string>& outputs);
 
-// Joins the job, refuses outputs (empty names are skipped) that cannot be written, loads the model,
-// and prints on rank 0 (standard error) the full configuration of the run. Collective.
+// Joins the job if that is still to do, refuses outputs (empty names are skipped) that cannot be
+// written, loads the model, and prints on rank 0 (standard error) the full configuration of the
+// run. Collective.
 std::unique_ptr<Deployment> deploy(const DeploymentArguments& arguments, bool record_routing,
                                    const std::vector<std::string>& outputs, CliContext& context);
 

@@ -1,11 +1,14 @@
 // gracemoe eval: perplexity of texts.
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "base/files.h"
 #include "base/json.h"
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/deployment_options.h"
+#include "cli/profile_option.h"
 #include "runtime/text_windows.h"
 #include "runtime/together.h"
 
@@ -15,45 +18,86 @@ namespace {
 struct EvalArguments {
   DeploymentArguments deployment;
   std::vector<std::string> texts;
-  std::string json;
+  std::string json, profile;
   int window = 256;
 };
 
-void eval(const EvalArguments& a, CliContext& context) {
-  const auto deployment = deploy(a.deployment, false, {a.json}, context);
-  const EncodedTexts encoded = encode_texts(a.texts, a.deployment.model, context);
-  together(context.transport(), [&] {
-    for (std::size_t i = 0; i < encoded.texts.size(); ++i) {
-      if (encoded.texts[i].size() < static_cast<std::size_t>(a.window))
-        fail_input({a.texts[i], std::to_string(encoded.texts[i].size()) + " tokens",
-                    "at least one window of " + std::to_string(a.window),
-                    "choose a shorter --window or a longer text"});
-    }
-    if (a.window > deployment->config().max_positions)
-      fail_usage({"window", std::to_string(a.window),
-                  "at most " + std::to_string(deployment->config().max_positions) +
-                      ", the model's positions",
-                  ""});
-  });
-  OrderedJson results = OrderedJson::array();
+// "bf16,int8" -> its parts.
+std::vector<std::string> modes_of(const std::string& weights) {
+  std::vector<std::string> modes;
+  for (std::size_t begin = 0; begin <= weights.size();) {
+    const std::size_t end = std::min(weights.find(',', begin), weights.size());
+    modes.push_back(weights.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return modes;
+}
+
+void check_texts(const EvalArguments& a, const EncodedTexts& encoded, const ModelConfig& config) {
+  for (std::size_t i = 0; i < encoded.texts.size(); ++i) {
+    if (encoded.texts[i].size() < static_cast<std::size_t>(a.window))
+      fail_input({a.texts[i], std::to_string(encoded.texts[i].size()) + " tokens",
+                  "at least one window of " + std::to_string(a.window),
+                  "choose a shorter --window or a longer text"});
+  }
+  if (a.window > config.max_positions)
+    fail_usage({"window", std::to_string(a.window),
+                "at most " + std::to_string(config.max_positions) + ", the model's positions", ""});
+}
+
+// Perplexity of each text with one kind of weights. Collective.
+std::vector<Perplexity> eval_weights(const EvalArguments& a, const std::string& weights,
+                                     RunProfile& profile, CliContext& context) {
+  DeploymentArguments arguments = a.deployment;
+  arguments.weights = weights;
+  const auto deployment = deploy(arguments, false, {a.json, a.profile}, context);
+  const EncodedTexts encoded = encode_texts(a.texts, arguments.model, context);
+  together(context.transport(), [&] { check_texts(a, encoded, deployment->config()); });
+  std::vector<Perplexity> results;
   for (std::size_t i = 0; i < encoded.texts.size(); ++i) {
     ProgressBar bar("eval " + a.texts[i], "tokens",
                     static_cast<std::int64_t>(encoded.texts[i].size()),
-                    a.deployment.quiet || !context.root());
-    RunOptions options = run_options(a.deployment);
+                    arguments.quiet || !context.root());
+    RunOptions options = run_options(arguments);
     options.progress = [&bar](std::int64_t done) { bar.update(done); };
-    const Perplexity result = measure_perplexity(*deployment, encoded.texts[i], a.window, options);
-    if (context.root())
-      fmt::print("{}: perplexity {:.4f} ({} tokens, {} scored, windows of {})\n", a.texts[i],
-                 result.value, with_commas(result.tokens), with_commas(result.predicted), a.window);
-    results.push_back({{"text", a.texts[i]},
-                       {"perplexity", result.value},
-                       {"tokens", result.tokens},
-                       {"scored", result.predicted}});
+    profile.begin(options);
+    results.push_back(measure_perplexity(*deployment, encoded.texts[i], a.window, options));
+  }
+  return results;
+}
+
+void print_perplexity(const EvalArguments& a, std::size_t text, const std::string& weights,
+                      const Perplexity& result, const Perplexity* first) {
+  const std::string against =
+      first == nullptr ? "" : fmt::format(", {:+.3f}%", 100 * (result.value / first->value - 1));
+  fmt::print("{}: perplexity {:.4f}{} ({}{} tokens, {} scored, windows of {})\n", a.texts[text],
+             result.value, against, weights.empty() ? "" : weights + " weights, ",
+             with_commas(result.tokens), with_commas(result.predicted), a.window);
+}
+
+void eval(const EvalArguments& a, CliContext& context) {
+  const std::vector<std::string> modes = modes_of(a.deployment.weights);
+  RunProfile profile(a.profile);
+  std::vector<std::vector<Perplexity>> results;  // [modes][texts]
+  for (const std::string& mode : modes) results.push_back(eval_weights(a, mode, profile, context));
+  OrderedJson json = OrderedJson::array();
+  for (std::size_t text = 0; text < a.texts.size(); ++text) {
+    for (std::size_t mode = 0; mode < modes.size(); ++mode) {
+      const Perplexity& result = results[mode][text];
+      if (context.root())
+        print_perplexity(a, text, modes.size() > 1 ? modes[mode] : "", result,
+                         mode > 0 ? &results[0][text] : nullptr);
+      json.push_back({{"text", a.texts[text]},
+                      {"weights", modes[mode]},
+                      {"perplexity", result.value},
+                      {"tokens", result.tokens},
+                      {"scored", result.predicted}});
+    }
   }
   together(context.transport(), [&] {
-    if (context.root() && !a.json.empty()) write_file(a.json, results.dump(2) + "\n");
+    if (context.root() && !a.json.empty()) write_file(a.json, json.dump(2) + "\n");
   });
+  profile.write(context);
 }
 
 }  // namespace
@@ -62,10 +106,12 @@ void add_eval(CLI::App& app, Action& action) {
   auto a = std::make_shared<EvalArguments>();
   CLI::App* command = app.add_subcommand("eval", "Perplexity of texts under the model");
   add_deployment_arguments(*command, a->deployment);
+  command->get_option("--weights")->description("bf16 | int8, or both, bf16,int8: side by side");
   command->add_option("--text", a->texts, "text file (repeat for more)")->required();
   command->add_option("--window", a->window, "tokens a window; the first of each is not scored")
       ->check(CLI::Range(2, 1 << 20))
       ->capture_default_str();
+  add_profile_option(*command, a->profile);
   command->add_option("--json", a->json, "also write the figures to this file");
   command->callback([a, &action] { action = [a](CliContext& context) { eval(*a, context); }; });
 }

@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/completions_file.h"
 #include "cli/deployment_options.h"
+#include "cli/profile_option.h"
 #include "cli/prompts.h"
 #include "metrics/run_statistics.h"
 #include "model/detokenizer.h"
@@ -30,7 +31,7 @@ struct GenerateArguments {
   DeploymentArguments deployment;
   PromptArguments prompts;
   GenerationArguments generation;
-  std::string out, stats, name = "run", trace;
+  std::string out, stats, name = "run", trace, profile;
   int show = -1;
   bool ignore_eos = false, logit_hashes = false;
 };
@@ -210,7 +211,7 @@ std::unique_ptr<CompletionWriter> open_writer(const GenerateArguments& a, const 
 
 void generate(const GenerateArguments& a, CliContext& context) {
   const auto deployment =
-      deploy(a.deployment, !a.trace.empty(), {a.out, a.stats, a.trace}, context);
+      deploy(a.deployment, !a.trace.empty(), {a.out, a.stats, a.trace, a.profile}, context);
   Transport& transport = context.transport();
   const GenerationSettings settings = agree_on_settings(a, context);
   const PromptBatch batch = read_prompts(a.prompts, settings, a.deployment.model, context);
@@ -240,13 +241,16 @@ void generate(const GenerateArguments& a, CliContext& context) {
       });
   const std::vector<Request> mine = requests_of(requests, transport.rank(), transport.size());
   RunTimes times;
+  RunProfile profile(a.profile);
   {
     ProgressBar bar("generate", "tokens", total, a.deployment.quiet || !context.root());
     options.progress = [&bar](std::int64_t done) { bar.update(done); };
     transport.barrier();  // end-to-end time starts when all are ready
+    profile.begin(options);
     run_requests(deployment->model(), transport, mine, options, times);
   }
   write_results(a, *deployment, times, writer.get(), context);
+  profile.write(context);
 }
 
 }  // namespace
@@ -266,6 +270,7 @@ void add_generate(CLI::App& app, Action& action) {
   command->add_option("--name", a->name, "the run's name in its statistics")->capture_default_str();
   command->add_option("--trace", a->trace,
                       "write the router's choices of all tokens, generated ones too, as a trace");
+  add_profile_option(*command, a->profile);
   command->add_flag("--logit-hashes", a->logit_hashes,
                     "add to each completion a hash of every sampled row of logits");
   command->callback([a, &action] { action = [a](CliContext& context) { generate(*a, context); }; });

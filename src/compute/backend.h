@@ -147,9 +147,16 @@ struct CpuOptions {
   // Where linear(), linear_float32() and mlp() put their packed weights; null: memory of their own.
   // All members make the same ones in the same order, and meet before any is used.
   std::shared_ptr<HostMemory> shared = nullptr;
+  // What linear() and experts() keep: "bf16", the checkpoint's own, or "int8", a scale for every 64
+  // inputs of an output, half the memory (docs/numerics.md says what is lost; not with onednn). All
+  // instruction sets give the same bits with int8 weights.
+  std::string weights = "bf16";
 };
+// Bytes that a weight matrix takes in memory, padding to the kernels' sizes left out.
+std::size_t stored_bytes(const CpuOptions& options, int out, int in);
+
 // Errors (kUsage): threads below 1, an unknown instruction set, one that this machine lacks, or
-// none at all.
+// none at all; unknown weights.
 std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options);
 
 }  // namespace gracemoe

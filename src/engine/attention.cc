@@ -24,19 +24,15 @@ class GroupedQueryAttention final : public AttentionBlock {
     key_.resize(static_cast<std::size_t>(rows) * key_width());
     value_.resize(key_.size());
     mixed_.resize(query_.size());
-    weights_.query->forward(x, rows, query_);
-    weights_.key->forward(x, rows, key_);
-    weights_.value->forward(x, rows, value_);
-    if (options_.norm !=
-        QueryKeyNorm::kNone) {  // the norm's width is its weight's: all heads, or one
-      backend_.rms_norm(query_, weights_.query_norm, options_.rms_eps, query_);
-      backend_.rms_norm(key_, weights_.key_norm, options_.rms_eps, key_);
+    project(batch, x);
+    rotate(batch);
+    {
+      const ScopedSpan span(batch.profile, "attention");
+      backend_.attention(query_,
+                         grouped_query_shape(options_.heads, options_.kv_heads, options_.head_dim),
+                         append(layer, batch), mixed_);
     }
-    backend_.rope(query_, options_.heads, batch.positions, options_.rope);
-    backend_.rope(key_, options_.kv_heads, batch.positions, options_.rope);
-    backend_.attention(query_,
-                       grouped_query_shape(options_.heads, options_.kv_heads, options_.head_dim),
-                       append(layer, batch), mixed_);
+    const ScopedSpan span(batch.profile, "output");
     weights_.output->forward(mixed_, rows, out);
   }
 
@@ -46,6 +42,25 @@ class GroupedQueryAttention final : public AttentionBlock {
   }
   std::size_t key_width() const {
     return static_cast<std::size_t>(options_.kv_heads * options_.head_dim);
+  }
+
+  void project(const StepBatch& batch, std::span<const float> x) {
+    const ScopedSpan span(batch.profile, "qkv");
+    weights_.query->forward(x, batch.rows(), query_);
+    weights_.key->forward(x, batch.rows(), key_);
+    weights_.value->forward(x, batch.rows(), value_);
+  }
+
+  void rotate(const StepBatch& batch) {
+    if (options_.norm !=
+        QueryKeyNorm::kNone) {  // the norm's width is its weight's: all heads, or one
+      const ScopedSpan span(batch.profile, "norm");
+      backend_.rms_norm(query_, weights_.query_norm, options_.rms_eps, query_);
+      backend_.rms_norm(key_, weights_.key_norm, options_.rms_eps, key_);
+    }
+    const ScopedSpan span(batch.profile, "rope");
+    backend_.rope(query_, options_.heads, batch.positions, options_.rope);
+    backend_.rope(key_, options_.kv_heads, batch.positions, options_.rope);
   }
 
   // Stores the rows' keys and values; returns what each span attends to.

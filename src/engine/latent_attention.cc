@@ -47,10 +47,17 @@ class LatentAttention final : public AttentionBlock {
                std::span<float> out) override {
     const int rows = batch.rows();
     if (rows == 0) return;
-    append(layer, batch, x);
-    make_queries(batch, x);
+    {
+      const ScopedSpan span(batch.profile, "qkv");
+      append(layer, batch, x);
+      make_queries(batch, x);
+    }
     mixed_.resize(static_cast<std::size_t>(rows) * heads_ * rank_);
-    backend_.attention(query_, shape_, spans_, mixed_);
+    {
+      const ScopedSpan span(batch.profile, "attention");
+      backend_.attention(query_, shape_, spans_, mixed_);
+    }
+    const ScopedSpan span(batch.profile, "output");
     const auto value_dim = static_cast<std::size_t>(options_.dims.value_dim);
     values_.resize(static_cast<std::size_t>(rows) * heads_ * value_dim);
     for_each_head(weights_.value, mixed_, {0, rank_, heads_ * rank_}, values_,

@@ -10,8 +10,9 @@ class DenseBlock final : public FeedForwardBlock {
  public:
   DenseBlock(std::unique_ptr<Mlp> mlp, const Backend& backend)
       : mlp_(std::move(mlp)), backend_(backend) {}
-  void forward(const StepBatch&, std::span<const float>, std::span<const float> x,
+  void forward(const StepBatch& batch, std::span<const float>, std::span<const float> x,
                std::span<float> out) override {
+    const ScopedSpan span(batch.profile, "mlp");
     rows_.resize(x.size() * backend_.row_element_size());
     backend_.store_rows(x, rows_.data());
     mlp_->forward(backend_, rows_, out);

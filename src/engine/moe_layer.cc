@@ -40,8 +40,13 @@ class MoeLayer final : public FeedForwardBlock {
     const Timed timed(*this);
     if (lane == 0) begin_step();
     Lane& its = lane_at(lane);
-    route(batch, x, its);
-    if (context_.sum_on_grid) set_grid(residual, its);
+    its.profile = batch.profile;
+    {
+      const ScopedSpan span(its.profile, "gate");
+      route(batch, x, its);
+      if (context_.sum_on_grid) set_grid(residual, its);
+    }
+    const ScopedSpan span(its.profile, "dispatch");
     its.rows.resize(x.size() * backend_.row_element_size());
     backend_.store_rows(x, its.rows.data());
     context_.exchange->begin(
@@ -61,7 +66,7 @@ class MoeLayer final : public FeedForwardBlock {
           run(part);
           break;
         case Ready::kLater:
-          if (!run_of_others(lane)) context_.exchange->wait();
+          if (!run_of_others(lane)) wait(lane);
           break;
         case Ready::kNone:
           return;
@@ -72,6 +77,7 @@ class MoeLayer final : public FeedForwardBlock {
   void finish(int lane, std::span<float> out) override {
     const Timed timed(*this);
     Lane& its = lane_at(lane);
+    const ScopedSpan span(its.profile, "combine");
     context_.exchange->finish(lane, out);
     for (std::size_t i = 0; i < its.shared.size(); ++i) out[i] += its.shared[i];
     its.open = false;
@@ -81,6 +87,7 @@ class MoeLayer final : public FeedForwardBlock {
   // A micro-batch on its way through the layer.
   struct Lane {
     bool open = false;
+    SpanRecorder* profile = nullptr;
     std::vector<float> grid;  // [rows]
     RouterChoice choice;
     std::vector<std::int32_t> device;  // [rows, top_k] that serves each choice
@@ -152,13 +159,20 @@ class MoeLayer final : public FeedForwardBlock {
   // Needs only this device's own tokens: other devices' rows are under way meanwhile.
   void compute_shared(Lane& lane) {
     if (weights_.shared == nullptr) return;
+    const ScopedSpan span(lane.profile, "shared");
     lane.shared.resize(lane.rows.size() / backend_.row_element_size());
     weights_.shared->forward(backend_, lane.rows, lane.shared);
     context_.exchange->progress();
   }
 
+  void wait(int lane) {
+    const ScopedSpan span(lane_at(lane).profile, "wait");
+    context_.exchange->wait();
+  }
+
   // A part of this device's share of all devices' tokens.
   void run(const WorkPart& part) {
+    const ScopedSpan span(lane_at(part.lane).profile, "experts");
     const double start = process_cpu_seconds();
     groups_.clear();
     for (const std::int32_t expert : part.experts) {

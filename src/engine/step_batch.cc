@@ -20,6 +20,9 @@ StepBatch rows_of(const StepBatch& batch, int first, int last) {
     cut.first_position = span.first_position + (begin - span.first_row);
     part.spans.push_back(cut);
   }
+  for (const int row : batch.logit_rows)
+    if (row >= first && row < last) part.logit_rows.push_back(row - first);
+  part.profile = batch.profile;
   return part;
 }
 

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/spans.h"
+
 namespace gracemoe {
 
 class KvCache;
@@ -21,9 +23,10 @@ struct StepBatch {
   std::vector<int> tokens;              // [rows] ids
   std::vector<std::int32_t> positions;  // [rows]
   std::vector<SequenceSpan> spans;      // cover all rows, in order
-  std::vector<int> logit_rows;          // rows whose logits are wanted, ascending
+  std::vector<int> logit_rows;          // rows whose logits are wanted, ascending, each once
   int first_row = 0;                    // of a micro-batch: its first row among the step's
   int micro_batches = 1;                // into how many the step is cut: the same on every device
+  SpanRecorder* profile = nullptr;      // where the step's time goes; null: nobody asks
   int rows() const { return static_cast<int>(tokens.size()); }
   // Appends `count` tokens of a sequence that stands at first_position.
   void add(KvCache& cache, std::uint64_t request, int first_position, const int* ids, int count) {
@@ -36,7 +39,7 @@ struct StepBatch {
 };
 
 // The batch in micro_batches of consecutive rows, as equal as can be; some may be empty. A sequence
-// may be cut. They have no logit_rows.
+// may be cut. Each has the logit_rows that are its own.
 std::vector<StepBatch> cut_batch(const StepBatch& batch);
 
 }  // namespace gracemoe

@@ -36,24 +36,29 @@ std::span<const float> Transformer::forward(const StepBatch& batch) {
   if (recorder_ != nullptr) recorder_->begin_step(batch);
   normed_.resize(hidden_.size());
   block_.resize(hidden_.size());
-  const std::vector<Lane> lanes = make_lanes(batch);
-  for (const Lane& lane : lanes) begin_layer(0, lane);
+  std::vector<Lane> lanes = make_lanes(batch);
+  const std::size_t layers = parts_.layers.size();
+  for (Lane& lane : lanes)
+    if (layers > 0) begin_layer(0, lane);
   // While a lane's rows are on their way the others compute: experts here, and below what lies
   // between two exchanges.
-  for (std::size_t i = 0; i < parts_.layers.size(); ++i) {
-    for (const Lane& lane : lanes) parts_.layers[i].feed_forward->compute(lane.number);
-    for (const Lane& lane : lanes) {
+  for (std::size_t i = 0; i < layers; ++i) {
+    for (const Lane& lane : lanes) compute_layer(i, lane);
+    for (Lane& lane : lanes) {
       finish_layer(i, lane);
-      if (i + 1 < parts_.layers.size()) begin_layer(i + 1, lane);
+      if (i + 1 < layers) begin_layer(i + 1, lane);
     }
   }
   for (const SequenceSpan& span : batch.spans)
     span.cache->set_length(span.first_position + span.rows);
-  head(batch);
+  for (Lane& lane : lanes)
+    if (recorder_ != nullptr || layers == 0) keep_wanted(lane);
+  head(batch, lanes);
   return logits_;
 }
 
 std::vector<Transformer::Lane> Transformer::make_lanes(const StepBatch& batch) {
+  wanted_.assign(static_cast<std::size_t>(batch.micro_batches), {});
   if (batch.micro_batches == 1) return {{0, &batch, hidden_, normed_, block_}};
   micro_batches_ = cut_batch(batch);
   const auto width = static_cast<std::size_t>(config_.hidden);
@@ -68,21 +73,61 @@ std::vector<Transformer::Lane> Transformer::make_lanes(const StepBatch& batch) {
   return lanes;
 }
 
-void Transformer::begin_layer(std::size_t i, const Lane& lane) {
+void Transformer::begin_layer(std::size_t i, Lane& lane) {
+  const ScopedSpan span(lane.batch->profile, "layer", static_cast<int>(i));
   TransformerLayer& layer = parts_.layers[i];
-  backend_.rms_norm(lane.hidden, layer.attention_norm, config_.rms_eps, lane.normed);
+  norm(lane, layer.attention_norm);
   layer.attention->forward(static_cast<int>(i), *lane.batch, lane.normed, lane.block);
-  add(lane.hidden, lane.block);
-  backend_.rms_norm(lane.hidden, layer.feed_forward_norm, config_.rms_eps, lane.normed);
+  add_block(lane);
+  // What the last layer's feed-forward gives is read by the head alone. A recorder wants the
+  // choices of all rows.
+  if (i + 1 == parts_.layers.size() && recorder_ == nullptr) keep_wanted(lane);
+  norm(lane, layer.feed_forward_norm);
   layer.feed_forward->begin(lane.number, *lane.batch, lane.hidden, lane.normed);
 }
 
+void Transformer::compute_layer(std::size_t i, const Lane& lane) {
+  const ScopedSpan span(lane.batch->profile, "layer", static_cast<int>(i));
+  parts_.layers[i].feed_forward->compute(lane.number);
+}
+
 void Transformer::finish_layer(std::size_t i, const Lane& lane) {
+  const ScopedSpan span(lane.batch->profile, "layer", static_cast<int>(i));
   parts_.layers[i].feed_forward->finish(lane.number, lane.block);
+  add_block(lane);
+}
+
+void Transformer::norm(const Lane& lane, std::span<const bf16> weight) {
+  const ScopedSpan span(lane.batch->profile, "norm");
+  backend_.rms_norm(lane.hidden, weight, config_.rms_eps, lane.normed);
+}
+
+void Transformer::add_block(const Lane& lane) {
+  const ScopedSpan span(lane.batch->profile, "add");
   add(lane.hidden, lane.block);
 }
 
+// The lane becomes its batch's logit_rows, each a span of its own.
+void Transformer::keep_wanted(Lane& lane) {
+  const auto width = static_cast<std::size_t>(config_.hidden);
+  const StepBatch& batch = *lane.batch;
+  StepBatch& wanted = wanted_[static_cast<std::size_t>(lane.number)];
+  wanted.profile = batch.profile;
+  auto span = batch.spans.begin();
+  for (const int row : batch.logit_rows) {
+    while (row >= span->first_row + span->rows) ++span;
+    std::copy_n(lane.hidden.begin() + std::ptrdiff_t{row} * config_.hidden, width,
+                lane.hidden.begin() + std::ptrdiff_t{wanted.rows()} * config_.hidden);
+    wanted.add(*span->cache, span->request, span->first_position + row - span->first_row,
+               &batch.tokens[static_cast<std::size_t>(row)], 1);
+  }
+  const std::size_t size = batch.logit_rows.size() * width;
+  lane = {lane.number, &wanted, lane.hidden.first(size), lane.normed.first(size),
+          lane.block.first(size)};
+}
+
 void Transformer::embed(const StepBatch& batch) {
+  const ScopedSpan span(batch.profile, "embedding");
   const auto width = static_cast<std::size_t>(config_.hidden);
   hidden_.resize(static_cast<std::size_t>(batch.rows()) * width);
   float* to = hidden_.data();
@@ -95,18 +140,15 @@ void Transformer::embed(const StepBatch& batch) {
   }
 }
 
-void Transformer::head(const StepBatch& batch) {
-  const auto width = static_cast<std::size_t>(config_.hidden);
+// The lanes hold the rows of batch.logit_rows, in order.
+void Transformer::head(const StepBatch& batch, const std::vector<Lane>& lanes) {
+  const ScopedSpan span(batch.profile, "head");
   const int rows = static_cast<int>(batch.logit_rows.size());
-  normed_.resize(static_cast<std::size_t>(rows) * width);
   logits_.resize(static_cast<std::size_t>(rows) * static_cast<std::size_t>(config_.vocab));
   if (rows == 0) return;
-  for (std::size_t i = 0; i < batch.logit_rows.size(); ++i) {
-    const auto from =
-        static_cast<std::ptrdiff_t>(static_cast<std::size_t>(batch.logit_rows[i]) * width);
-    std::copy_n(hidden_.begin() + from, width,
-                normed_.begin() + static_cast<std::ptrdiff_t>(i * width));
-  }
+  normed_.clear();
+  for (const Lane& lane : lanes)
+    normed_.insert(normed_.end(), lane.hidden.begin(), lane.hidden.end());
   backend_.rms_norm(normed_, parts_.final_norm, config_.rms_eps, normed_);
   parts_.head->forward(normed_, rows, logits_);
 }

@@ -45,7 +45,8 @@ class Transformer {
   KvCache make_cache(int positions) const;
   // Computes the batch, fills the caches and sets their lengths; logits of batch.logit_rows, in
   // order: [logit_rows, vocab]. Collective over all devices: every device calls it once a step,
-  // with an empty batch if it has no work. Errors (kInput): a token id outside the vocabulary.
+  // with an empty batch if it has no work. The last layer's feed-forward runs only for those rows,
+  // unless the routing is recorded. Errors (kInput): a token id outside the vocabulary.
   std::span<const float> forward(const StepBatch& batch);
 
  private:
@@ -56,17 +57,21 @@ class Transformer {
     std::span<float> hidden, normed, block;
   };
   std::vector<Lane> make_lanes(const StepBatch& batch);
-  void begin_layer(std::size_t layer, const Lane& lane);
+  void begin_layer(std::size_t layer, Lane& lane);
+  void compute_layer(std::size_t layer, const Lane& lane);
   void finish_layer(std::size_t layer, const Lane& lane);
   void embed(const StepBatch& batch);
-  void head(const StepBatch& batch);
+  void norm(const Lane& lane, std::span<const bf16> weight);
+  void add_block(const Lane& lane);
+  void keep_wanted(Lane& lane);
+  void head(const StepBatch& batch, const std::vector<Lane>& lanes);
 
   ModelConfig config_;
   TransformerParts parts_;
   const Backend& backend_;
   RoutingRecorder* recorder_;
   int lanes_;
-  std::vector<StepBatch> micro_batches_;
+  std::vector<StepBatch> micro_batches_, wanted_;
   std::vector<float> hidden_, normed_, block_, logits_;  // [rows, hidden] each; [logit rows, vocab]
 };
 

@@ -1,10 +1,14 @@
 #include "model/checkpoint.h"
 
+#include <functional>
+#include <numeric>
+#include <span>
 #include <string_view>
 #include <utility>
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/hash.h"
 #include "base/json.h"
 
 namespace gracemoe {
@@ -70,6 +74,7 @@ void Checkpoint::read_index(const std::filesystem::path& path) {
 
 const TensorView& Checkpoint::tensor(const std::string& name,
                                      const std::vector<std::int64_t>& shape) {
+  if (!pool_.empty()) return random_tensor(name, shape);
   const auto found = where_.find(name);
   if (found == where_.end()) {
     fail_input({.what = folder_.string() + ": tensor '" + name + "'",
@@ -95,6 +100,41 @@ std::map<std::string, const TensorView*> Checkpoint::all() const {
   std::map<std::string, const TensorView*> tensors;
   for (const auto& [name, file] : where_) tensors[name] = &files_[file].tensor(name);
   return tensors;
+}
+
+namespace {
+
+constexpr std::size_t kOnes = std::size_t{1} << 16;   // the pool's first elements, for vectors
+constexpr std::size_t kShift = std::size_t{1} << 16;  // matrices begin at one of these elements
+
+}  // namespace
+
+Checkpoint Checkpoint::random(std::size_t largest, std::uint64_t seed) {
+  Checkpoint checkpoint;
+  checkpoint.folder_ = "random weights";
+  std::vector<bf16>& pool = checkpoint.pool_;
+  pool.assign(kOnes, to_bf16(1.0F));
+  pool.reserve(kOnes + kShift + largest);
+  // Uniform with a standard deviation of 0.02, as models begin their training.
+  while (pool.size() < kOnes + kShift + largest)
+    pool.push_back(
+        to_bf16(static_cast<float>(unit_interval(hash_combine(seed, pool.size())) - 0.5) * 0.07F));
+  return checkpoint;
+}
+
+const TensorView& Checkpoint::random_tensor(const std::string& name,
+                                            const std::vector<std::int64_t>& shape) {
+  const auto [found, is_new] = random_.try_emplace(name);
+  if (!is_new) return found->second;
+  const auto elements = static_cast<std::size_t>(
+      std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>()));
+  const std::size_t shift = hash_bytes(std::as_bytes(std::span(name))) % kShift;
+  const std::size_t first = shape.size() == 1 ? 0 : kOnes + shift;
+  GM_CHECK(elements <= pool_.size() - kOnes - kShift && (shape.size() > 1 || elements <= kOnes),
+           "a random tensor larger than the largest");
+  found->second = {DType::kBF16, shape, std::as_bytes(std::span(pool_).subspan(first, elements))};
+  bytes_used_ += static_cast<std::int64_t>(found->second.bytes.size());
+  return found->second;
 }
 
 }  // namespace gracemoe

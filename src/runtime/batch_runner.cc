@@ -56,7 +56,7 @@ class Runner {
       if (work[0] == 0) break;
       const bool many = work[0] >= kRowsWorthALane * model_.lanes() * transport_.size();
       batch_.micro_batches = many ? model_.lanes() : 1;
-      take(model_.forward(batch_));
+      step(work[1] > 0 ? "prefill step" : "decode step", step_start);
       ++times.steps;
       (work[1] > 0 ? times.prefill_s : times.decode_s) += wall_seconds() - step_start;
       tokens_done_ += work[0];
@@ -75,8 +75,19 @@ class Runner {
     bool last_prompt_or_decode;
   };
 
+  void step(const char* kind, double start) {
+    if (options_.profile != nullptr) {
+      options_.profile->open_at(start, kind);
+      options_.profile->open_at(start, "schedule");  // what has been done by now
+      options_.profile->close();
+    }
+    take(model_.forward(batch_));
+    if (options_.profile != nullptr) options_.profile->close();
+  }
+
   void compose() {
     batch_ = {};
+    batch_.profile = options_.profile;
     wanted_.clear();
     prompt_rows_ = 0;
     retire();
@@ -136,6 +147,7 @@ class Runner {
   }
 
   void take(std::span<const float> logits) {
+    const ScopedSpan span(options_.profile, "sampling");
     const auto vocab = static_cast<std::size_t>(model_.config().vocab);
     for (std::size_t i = 0; i < wanted_.size(); ++i) {
       const Wanted& w = wanted_[i];

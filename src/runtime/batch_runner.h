@@ -20,6 +20,9 @@ struct RunOptions {
   bool ignore_eos = false;
   bool logit_hashes = false;
   int sample_vocab = 0;  // ids below this may be sampled (the tokenizer's); 0: the whole vocabulary
+  // Not null: the spans of every step, "prefill step" where some device computes prompt rows, or
+  // "decode step".
+  SpanRecorder* profile = nullptr;
   // Called on every rank after each step with tokens done on all ranks together (prompt and
   // generated).
   std::function<void(std::int64_t tokens_done)> progress;

@@ -59,7 +59,9 @@ std::int64_t resident_expert_bytes(const Deployment& deployment, int device) {
     experts += static_cast<std::int64_t>(
         deployment.plan().experts_on(static_cast<int>(layer), device).size());
   const ModelConfig& c = deployment.config();
-  return experts * 3 * c.expert_width * c.hidden * static_cast<std::int64_t>(sizeof(bf16));
+  const CpuOptions& cpu = deployment.options().cpu;
+  return experts * static_cast<std::int64_t>(2 * stored_bytes(cpu, c.expert_width, c.hidden) +
+                                             stored_bytes(cpu, c.hidden, c.expert_width));
 }
 
 // Every rank's figures at root: [devices] each.
@@ -103,8 +105,9 @@ void fill_devices(const Deployment& deployment, const Gathered& all, RunStatisti
     device.host.assign(all.hosts[d].begin(), all.hosts[d].end());
     device.checkpoint_bytes_read = all.checkpoint_bytes[d][0];
     device.resident_expert_bytes = resident_expert_bytes(deployment, static_cast<int>(d));
-    device.tokens =
-        all.counters[d].empty() ? 0 : all.counters[d][0].tokens;  // the same in every layer
+    // The same in every layer, but fewer in a last one that computes wanted rows only.
+    for (const LayerCounters& layer : all.counters[d])
+      device.tokens = std::max(device.tokens, layer.tokens);
     for (const auto& layer : run.layers) {
       device.dispatch_s += layer[d].dispatch_s;
       device.combine_s += layer[d].combine_s;

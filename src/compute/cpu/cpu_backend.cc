@@ -13,32 +13,34 @@ namespace {
 
 class CpuBackend final : public Backend {
  public:
-  CpuBackend(Isa isa, int threads, bool onednn, std::shared_ptr<HostMemory> shared)
+  CpuBackend(Isa isa, int threads, bool onednn, bool int8, std::shared_ptr<HostMemory> shared)
       : isa_(isa),
         threads_(threads),
         onednn_(onednn),
+        int8_(int8),
         kernels_(kernels_for(isa)),
         shared_(std::move(shared)) {}
 
   std::string name() const override {
-    return std::string("cpu (") + isa_name(isa_) + (onednn_ ? ", oneDNN" : "") + ")";
+    return std::string("cpu (") + isa_name(isa_) + (onednn_ ? ", oneDNN" : "") +
+           (int8_ ? ", int8 weights" : "") + ")";
   }
   std::size_t row_element_size() const override { return sizeof(bf16); }
 
   std::unique_ptr<Linear> linear(WeightView weight) const override {
     if (onednn_) return make_onednn_linear(weight, kernels_, threads_);
-    return make_packed_linear(std::move(weight), kernels_.rounded, threads_, shared_);
+    return make_packed_linear(std::move(weight), product(), threads_, shared_);
   }
   std::unique_ptr<Linear> linear_float32(WeightView weight) const override {
     return make_packed_linear(std::move(weight), kernels_.exact, threads_, shared_);
   }
   std::unique_ptr<ExpertGroup> experts(std::vector<ExpertWeights> experts) const override {
-    return make_packed_experts(std::move(experts), kernels_, threads_, nullptr);
+    return make_packed_experts(std::move(experts), product(), kernels_.store, threads_, nullptr);
   }
   std::unique_ptr<ExpertGroup> mlp(ExpertWeights weights) const override {
     std::vector<ExpertWeights> one;
     one.push_back(std::move(weights));
-    return make_packed_experts(std::move(one), kernels_, threads_, shared_);
+    return make_packed_experts(std::move(one), product(), kernels_.store, threads_, shared_);
   }
 
   void rms_norm(std::span<const float> x, std::span<const bf16> weight, double eps,
@@ -80,6 +82,8 @@ class CpuBackend final : public Backend {
   }
 
  private:
+  const ProductKernels& product() const { return int8_ ? kernels_.int8 : kernels_.rounded; }
+
   template <class Body>
   void for_each_row(std::size_t rows, std::size_t width, const Body& body) const {
     constexpr std::size_t kRows = 16;  // an item's, to spread the cost of handing it out
@@ -107,7 +111,7 @@ class CpuBackend final : public Backend {
 
   Isa isa_;
   int threads_;
-  bool onednn_;
+  bool onednn_, int8_;
   Kernels kernels_;
   std::shared_ptr<HostMemory> shared_;
   RopeTable rope_;
@@ -129,6 +133,19 @@ std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options) {
                 .wanted = "packed or onednn",
                 .action = ""});
   }
+  const bool int8 = options.weights == "int8";
+  if (!int8 && options.weights != "bf16") {
+    fail_usage({.what = "weights of the cpu backend",
+                .got = "'" + options.weights + "'",
+                .wanted = "bf16 or int8",
+                .action = ""});
+  }
+  if (int8 && onednn) {
+    fail_usage({.what = "dense products by oneDNN",
+                .got = "int8 weights",
+                .wanted = "bf16 weights",
+                .action = "use the packed products"});
+  }
   const Isa isa = choose_isa(options.isa);
   if (onednn && isa == Isa::kAvx2) {
     fail_usage({.what = "dense products by oneDNN",
@@ -136,7 +153,13 @@ std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options) {
                 .wanted = "a processor with AVX-512, below which oneDNN has no fast bf16 products",
                 .action = "use the packed products"});
   }
-  return std::make_unique<CpuBackend>(isa, options.threads, onednn, options.shared);
+  return std::make_unique<CpuBackend>(isa, options.threads, onednn, int8, options.shared);
+}
+
+std::size_t stored_bytes(const CpuOptions& options, int out, int in) {
+  const auto rows = static_cast<std::size_t>(out), width = static_cast<std::size_t>(in);
+  if (options.weights != "int8") return rows * width * sizeof(bf16);
+  return rows * (width + (width + kInt8Block - 1) / kInt8Block * sizeof(bf16));
 }
 
 }  // namespace gracemoe

@@ -17,25 +17,50 @@
 
 namespace gracemoe {
 
+//
+// With int8 weights both are cut into blocks of kInt8Block inputs (the last filled up with zeros),
+// which are multiplied in exact integers, so that all sets give the same bits:
+// - a panel's block: int8 [pairs][32][2], then the outputs' scales, bf16 [32];
+// - a tile's block: int16 [pairs][rows][2], then the rows' scales, float32 [rows].
+// acc = fma(float(sum of the block's products), weight scale * x scale, acc) over rising blocks.
 constexpr std::size_t kPanel = 32;        // outputs of a panel
 constexpr std::size_t kMaxTileRows = 12;  // the largest max_rows of all sets
+constexpr std::size_t kInt8Block = 64;
+constexpr std::size_t kInt8PanelBlock = kInt8Block * kPanel + kPanel * sizeof(bf16);  // bytes
+constexpr std::size_t kInt8TileBlock = kInt8Block * 2 + sizeof(float);                // bytes a row
+
+enum class WeightFormat { kBf16, kInt8 };
 
 struct ProductKernels {
+  WeightFormat format = WeightFormat::kBf16;
   std::size_t max_rows = 0;      // rows of a full tile
-  std::size_t element_size = 0;  // bytes of a tile's element: 2 (bf16) or 4 (float32)
+  std::size_t element_size = 0;  // bytes of a tile's element: 2 (bf16, int16) or 4 (float32)
+  // Pairs or, of int8 weights, blocks of `width` inputs.
+  std::size_t depth(std::size_t width) const {
+    return format == WeightFormat::kInt8 ? (width + kInt8Block - 1) / kInt8Block : (width + 1) / 2;
+  }
+  // Bytes that a row of `width` elements takes in a tile.
+  std::size_t row_bytes(std::size_t width) const {
+    return depth(width) * (format == WeightFormat::kInt8 ? kInt8TileBlock : 2 * element_size);
+  }
   // n rows of `width` elements at rows[0..n-1], which may lie unaligned -> tile.
   void (*pack_bf16)(const std::byte* const* rows, std::size_t n, std::size_t width,
                     std::byte* tile) = nullptr;
   void (*pack_float)(const float* const* rows, std::size_t n, std::size_t width,
                      std::byte* tile) = nullptr;
   // out[r * out_stride + c] for all rows r of the tile and the 32 * count outputs of `count`
-  // adjacent panels.
-  void (*multiply)(const std::byte* tile, std::size_t rows, const bf16* panels, std::size_t pairs,
-                   std::size_t count, float* out, std::size_t out_stride) = nullptr;
-  // gate_up [rows][stride], of which 16 gates g, then their 16 ups u -> silu(g) * u, rounded to
-  // bf16, as the pairs first_pair .. first_pair + 7 of a tile of that many rows.
-  void (*gate)(const float* gate_up, std::size_t stride, std::size_t rows, std::size_t first_pair,
-               std::byte* tile) = nullptr;
+  // adjacent panels; `depth` as above.
+  void (*multiply)(const std::byte* tile, std::size_t rows, const std::byte* panels,
+                   std::size_t depth, std::size_t count, float* out,
+                   std::size_t out_stride) = nullptr;
+  // gate_up [rows][stride], of which 16 gates g, then their 16 ups u -> silu(g) * u, the values
+  // first .. first + 15 of h. With bf16 weights h is a tile of that many rows, of values rounded to
+  // bf16; with int8 weights it is float32 [rows][width], to be packed when it is whole.
+  void (*gate)(const float* gate_up, std::size_t stride, std::size_t rows, std::size_t first,
+               std::size_t width, std::byte* h) = nullptr;
+  // Multiplies and adds in registers only, `rounds` times, to see how fast the machine can do
+  // products of this kind; returns how many multiply-adds that were. Writes 16 floats.
+  double (*saturate)(std::size_t rounds, float* out) = nullptr;
 };
 
 constexpr std::size_t kMaxQueries = 16;  // of one attention tile
@@ -64,6 +89,7 @@ constexpr std::size_t attention_scratch(std::size_t key_dim) {
 struct Kernels {
   ProductKernels rounded;  // x rounded to bf16
   ProductKernels exact;    // x as it is, in float32 (no pack_bf16, no gate)
+  ProductKernels int8;     // x and int8 weights by blocks
   void (*rms_norm)(const float* x, const bf16* weight, std::size_t width, double eps,
                    float* y) = nullptr;
   // One head in place: (a, b) = (head[i], head[i + half]) -> (a cos - b sin, b cos + a sin).

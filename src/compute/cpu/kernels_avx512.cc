@@ -20,6 +20,7 @@ constexpr std::size_t kHalfRows = 6;
 constexpr std::size_t kQueryGroup = 8;  // of attention; two vectors of sums each
 
 #include "compute/cpu/exponential.inc"
+#include "compute/cpu/int8.inc"
 #include "compute/cpu/pack.inc"
 #include "compute/cpu/product.inc"
 #include "compute/cpu/vector.inc"
@@ -28,9 +29,13 @@ constexpr std::size_t kQueryGroup = 8;  // of attention; two vectors of sums eac
 
 Kernels table() {
   Kernels kernels;
-  kernels.rounded = {kTileRows, sizeof(float),   pack<WidenBf16>, pack<RoundAndWidenFloat>,
-                     multiply,  gate_tile<float>};
-  kernels.exact = {kTileRows, sizeof(float), nullptr, pack<KeepFloat>, multiply, nullptr};
+  kernels.rounded = {WeightFormat::kBf16,      kTileRows, sizeof(float),    pack<WidenBf16>,
+                     pack<RoundAndWidenFloat>, multiply,  gate_tile<float>, saturate};
+  kernels.exact = {WeightFormat::kBf16, kTileRows, sizeof(float), nullptr,
+                   pack<KeepFloat>,     multiply,  nullptr};
+  kernels.int8 = {
+      WeightFormat::kInt8, kTileRows, sizeof(std::int16_t), pack_int8<std::byte>, pack_int8<float>,
+      multiply_int8,       gate_rows, saturate_int8};
   kernels.rms_norm = rms_norm;
   kernels.rotate = rotate;
   kernels.store = store_rows;

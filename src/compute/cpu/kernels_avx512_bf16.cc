@@ -77,16 +77,32 @@ constexpr auto multiply_table(std::index_sequence<R...>) {
   return std::array{multiply_rows<R + 1>...};
 }
 
-void multiply(const std::byte* tile, std::size_t rows, const bf16* panels, std::size_t pairs,
+void multiply(const std::byte* tile, std::size_t rows, const std::byte* panels, std::size_t pairs,
               std::size_t count, float* out, std::size_t out_stride) {
   static constexpr auto kByRows = multiply_table(std::make_index_sequence<kTileRows>());
-  kByRows[rows - 1](tile, panels, pairs, count, out, out_stride);
+  kByRows[rows - 1](tile, reinterpret_cast<const bf16*>(panels), pairs, count, out, out_stride);
+}
+
+GM_TARGET_BF16 double saturate(std::size_t rounds, float* out) {
+  constexpr std::size_t kChains = 12;
+  F sum[kChains];
+#pragma GCC unroll 16
+  for (std::size_t i = 0; i < kChains; ++i) sum[i] = zero();
+  const I ones = _mm512_set1_epi32(0x3f803f80);
+  for (std::size_t round = 0; round < rounds; ++round) {
+#pragma GCC unroll 16
+    for (std::size_t i = 0; i < kChains; ++i) sum[i] = dot(sum[i], ones, 0x3f803f80);
+  }
+#pragma GCC unroll 16
+  for (std::size_t i = 1; i < kChains; ++i) sum[0] = add(sum[0], sum[i]);
+  store(out, sum[0]);
+  return static_cast<double>(rounds) * kChains * kLanes * 2;
 }
 
 Kernels table() {
   Kernels kernels = avx512_kernels();
-  kernels.rounded = {kTileRows,        sizeof(bf16), pack<KeepBf16>,
-                     pack<RoundFloat>, multiply,     gate_tile<bf16>};
+  kernels.rounded = {WeightFormat::kBf16, kTileRows, sizeof(bf16),    pack<KeepBf16>,
+                     pack<RoundFloat>,    multiply,  gate_tile<bf16>, saturate};
   return kernels;
 }
 

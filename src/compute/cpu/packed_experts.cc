@@ -1,6 +1,8 @@
 // Grouped SwiGLU: gate and up in one product (a panel holds 16 gates and the same 16 ups, so that
 // silu(g) * u is taken from one tile's sums), rounded to bf16, then down, rounded to bf16. Work
 // goes in waves of a bounded number of entries, each in three steps: pack x, gate and up, down.
+// With int8 weights nothing is rounded to bf16 before the output: h stays float32 until it is
+// packed, a step of its own, because a block's scale needs all of its values.
 #include "compute/checks.h"
 #include "compute/cpu/buffer.h"
 #include "compute/cpu/packed_matrix.h"
@@ -38,17 +40,17 @@ std::vector<Block> cut_blocks(const GroupedRows& work, std::size_t tile_rows) {
 
 class PackedExperts final : public ExpertGroup {
  public:
-  PackedExperts(std::vector<ExpertWeights> experts, const Kernels& kernels, int threads,
-                const std::shared_ptr<HostMemory>& shared)
-      : kernels_(kernels), threads_(threads), experts_(experts.size()) {
+  PackedExperts(std::vector<ExpertWeights> experts, const ProductKernels& product, RowStore store,
+                int threads, const std::shared_ptr<HostMemory>& shared)
+      : product_(product), store_(store), threads_(threads), experts_(experts.size()) {
     if (experts.empty()) return;
     hidden_ = static_cast<std::size_t>(experts[0].down.out);
     width_ = static_cast<std::size_t>(experts[0].down.in);
-    gate_up_ = {(width_ + kGates - 1) / kGates * kPanel, hidden_};
-    down_ = {hidden_, width_};
-    panels_ = PanelMemory(experts.size() * expert_elements() * sizeof(bf16), shared);
+    gate_up_ = {(width_ + kGates - 1) / kGates * kPanel, hidden_, product_.format};
+    down_ = {hidden_, width_, product_.format};
+    panels_ = PanelMemory(experts.size() * expert_bytes(), shared);
     if (!panels_.mine()) return;
-    const auto elements = static_cast<double>(experts.size() * expert_elements());
+    const auto elements = static_cast<double>(experts.size() * hidden_ * width_) * 3;
     parallel_for(threads_, experts.size(), elements, [&](std::size_t e, int) {
       pack_expert(experts[e], e);
       experts[e] = {};
@@ -57,7 +59,7 @@ class PackedExperts final : public ExpertGroup {
 
   void forward(const GroupedRows& work, std::byte* outputs) const override {
     check_grouped_rows(work, experts_);
-    const auto blocks = cut_blocks(work, kernels_.rounded.max_rows);
+    const auto blocks = cut_blocks(work, product_.max_rows);
     const std::size_t wave_entries = std::min(kWaveEntries + kBlockTiles * kMaxTileRows,
                                               static_cast<std::size_t>(work.row_of.size()));
     Wave wave;
@@ -65,6 +67,7 @@ class PackedExperts final : public ExpertGroup {
     wave.outputs = outputs;
     wave.x = Buffer(wave_entries * x_row_bytes());
     wave.h = Buffer(wave_entries * h_row_bytes());
+    if (repacks()) wave.h_values = Buffer(wave_entries * h_width() * sizeof(float));
     for (std::size_t first = 0; first < blocks.size();) {
       std::size_t last = first, entries = 0;
       do {
@@ -81,20 +84,21 @@ class PackedExperts final : public ExpertGroup {
     const GroupedRows* work = nullptr;
     std::byte* outputs = nullptr;
     std::span<const Block> blocks;
-    Buffer x, h;  // tiles, a block's behind the block's before
+    Buffer x, h;      // tiles, a block's behind the block's before
+    Buffer h_values;  // float32 [entries][h_width()], where h is packed from them
     std::size_t offset(const Block& block) const { return block.first - blocks[0].first; }
   };
 
-  std::size_t expert_elements() const { return gate_up_.elements() + down_.elements(); }
-  std::size_t x_row_bytes() const { return gate_up_.pairs() * 2 * kernels_.rounded.element_size; }
-  std::size_t h_row_bytes() const {
-    return gate_up_.panels() * kGates * kernels_.rounded.element_size;
+  bool repacks() const { return product_.format == WeightFormat::kInt8; }
+  std::size_t expert_bytes() const { return gate_up_.bytes() + down_.bytes(); }
+  std::size_t x_row_bytes() const { return product_.row_bytes(hidden_); }
+  std::size_t h_width() const { return gate_up_.panels() * kGates; }
+  std::size_t h_row_bytes() const { return product_.row_bytes(h_width()); }
+  std::byte* gate_up_panels(std::size_t expert) const {
+    return panels_.data() + expert * expert_bytes();
   }
-  bf16* gate_up_panels(std::size_t expert) const {
-    return reinterpret_cast<bf16*>(panels_.data()) + expert * expert_elements();
-  }
-  bf16* down_panels(std::size_t expert) const {
-    return gate_up_panels(expert) + gate_up_.elements();
+  std::byte* down_panels(std::size_t expert) const {
+    return gate_up_panels(expert) + gate_up_.bytes();
   }
 
   void pack_expert(const ExpertWeights& expert, std::size_t e) {
@@ -118,6 +122,10 @@ class PackedExperts final : public ExpertGroup {
                   [&](const Block& block, std::size_t first, std::size_t last) {
                     gate_and_up(wave, block, first, last);
                   });
+    if (repacks()) {
+      parallel_for(threads_, wave.blocks.size(), entries * static_cast<double>(width_),
+                   [&](std::size_t b, int) { pack_h(wave, wave.blocks[b]); });
+    }
     for_each_part(wave, down_, entries * size,
                   [&](const Block& block, std::size_t first, std::size_t last) {
                     down(wave, block, first, last);
@@ -143,25 +151,38 @@ class PackedExperts final : public ExpertGroup {
       for (std::size_t r = 0; r < block.tiles.size(t); ++r) {
         rows[r] = wave.work->row(block.first + block.tiles.first(t) + r, hidden_ * sizeof(bf16));
       }
-      kernels_.rounded.pack_bf16(rows, block.tiles.size(t), hidden_,
-                                 tiles + block.tiles.first(t) * x_row_bytes());
+      product_.pack_bf16(rows, block.tiles.size(t), hidden_,
+                         tiles + block.tiles.first(t) * x_row_bytes());
+    }
+  }
+
+  void pack_h(const Wave& wave, const Block& block) const {
+    for (std::size_t t = 0; t < block.tiles.parts(); ++t) {
+      const std::size_t row = wave.offset(block) + block.tiles.first(t);
+      const float* rows[kMaxTileRows];
+      for (std::size_t r = 0; r < block.tiles.size(t); ++r) {
+        rows[r] = reinterpret_cast<const float*>(wave.h_values.data()) + (row + r) * h_width();
+      }
+      product_.pack_float(rows, block.tiles.size(t), h_width(),
+                          wave.h.data() + row * h_row_bytes());
     }
   }
 
   void gate_and_up(const Wave& wave, const Block& block, std::size_t first,
                    std::size_t last) const {
-    const auto& product = kernels_.rounded;
     for_each_product(
         block.tiles.parts(), first, last, [&](std::size_t t, std::size_t panel, std::size_t count) {
           const std::size_t row = wave.offset(block) + block.tiles.first(t);
           const std::size_t rows = block.tiles.size(t);
           Sums sums;
-          product.multiply(wave.x.data() + row * x_row_bytes(), rows,
-                           gate_up_panels(block.expert) + panel * gate_up_.panel_elements(),
-                           gate_up_.pairs(), count, sums, count * kPanel);
+          product_.multiply(wave.x.data() + row * x_row_bytes(), rows,
+                            gate_up_panels(block.expert) + panel * gate_up_.panel_bytes(),
+                            product_.depth(hidden_), count, sums, count * kPanel);
+          std::byte* h = repacks() ? wave.h_values.data() + row * h_width() * sizeof(float)
+                                   : wave.h.data() + row * h_row_bytes();
           for (std::size_t c = 0; c < count; ++c) {
-            product.gate(sums + c * kPanel, count * kPanel, rows, (panel + c) * kGates / 2,
-                         wave.h.data() + row * h_row_bytes());
+            product_.gate(sums + c * kPanel, count * kPanel, rows, (panel + c) * kGates, h_width(),
+                          h);
           }
         });
   }
@@ -173,18 +194,18 @@ class PackedExperts final : public ExpertGroup {
           const std::size_t rows = block.tiles.size(t);
           const std::size_t columns = down_.columns(panel, count);
           Sums sums;
-          kernels_.rounded.multiply(wave.h.data() + (wave.offset(block) + row) * h_row_bytes(),
-                                    rows,
-                                    down_panels(block.expert) + panel * down_.panel_elements(),
-                                    down_.pairs(), count, sums, count * kPanel);
+          product_.multiply(wave.h.data() + (wave.offset(block) + row) * h_row_bytes(), rows,
+                            down_panels(block.expert) + panel * down_.panel_bytes(),
+                            product_.depth(width_), count, sums, count * kPanel);
           for (std::size_t r = 0; r < rows; ++r) {
             const std::size_t at = (block.first + row + r) * hidden_ + panel * kPanel;
-            kernels_.store(sums + r * count * kPanel, wave.outputs + at * sizeof(bf16), columns);
+            store_(sums + r * count * kPanel, wave.outputs + at * sizeof(bf16), columns);
           }
         });
   }
 
-  Kernels kernels_;
+  ProductKernels product_;
+  RowStore store_;
   int threads_;
   std::size_t experts_;
   std::size_t hidden_ = 0, width_ = 0;
@@ -195,10 +216,11 @@ class PackedExperts final : public ExpertGroup {
 }  // namespace
 
 std::unique_ptr<ExpertGroup> make_packed_experts(std::vector<ExpertWeights> experts,
-                                                 const Kernels& kernels, int threads,
+                                                 const ProductKernels& product, RowStore store,
+                                                 int threads,
                                                  const std::shared_ptr<HostMemory>& shared) {
   check_experts(experts);
-  return std::make_unique<PackedExperts>(std::move(experts), kernels, threads, shared);
+  return std::make_unique<PackedExperts>(std::move(experts), product, store, threads, shared);
 }
 
 }  // namespace gracemoe

@@ -32,16 +32,16 @@ class PackedLinear final : public Linear {
                const std::shared_ptr<HostMemory>& shared)
       : kernels_(kernels),
         threads_(threads),
-        shape_{static_cast<std::size_t>(weight.out), static_cast<std::size_t>(weight.in)},
-        panels_(shape_.elements() * sizeof(bf16), shared) {
+        shape_{static_cast<std::size_t>(weight.out), static_cast<std::size_t>(weight.in),
+               kernels.format},
+        panels_(shape_.bytes(), shared) {
     if (!panels_.mine()) return;
     const auto row_of = [&](std::size_t o) {
       return o < shape_.out ? weight.data.data() + o * shape_.in : nullptr;
     };
-    parallel_for(threads, shape_.panels(), static_cast<double>(shape_.elements()),
-                 [&](std::size_t panel, int) {
-                   pack_panel(shape_, row_of, panel, reinterpret_cast<bf16*>(panels_.data()));
-                 });
+    parallel_for(
+        threads, shape_.panels(), static_cast<double>(shape_.out * shape_.in),
+        [&](std::size_t panel, int) { pack_panel(shape_, row_of, panel, panels_.data()); });
   }
   int out() const override { return static_cast<int>(shape_.out); }
   int in() const override { return static_cast<int>(shape_.in); }
@@ -69,7 +69,7 @@ class PackedLinear final : public Linear {
   }
 
  private:
-  std::size_t row_bytes() const { return shape_.pairs() * 2 * kernels_.element_size; }
+  std::size_t row_bytes() const { return kernels_.row_bytes(shape_.in); }
 
   std::size_t panels_a_part(std::size_t blocks) const {
     const std::size_t parts = panel_parts(threads_, blocks, shape_.panels());
@@ -85,17 +85,17 @@ class PackedLinear final : public Linear {
   void multiply(const std::byte* packed, const Cut& tiles, std::size_t t, std::size_t panel,
                 std::size_t count, float* y) const {
     const std::byte* tile = packed + tiles.first(t) * row_bytes();
-    const bf16* weights =
-        reinterpret_cast<const bf16*>(panels_.data()) + panel * shape_.panel_elements();
+    const std::byte* weights = panels_.data() + panel * shape_.panel_bytes();
+    const std::size_t depth = kernels_.depth(shape_.in);
     const std::size_t rows = tiles.size(t);
     const std::size_t columns = shape_.columns(panel, count);
     float* out = y + tiles.first(t) * shape_.out + panel * kPanel;
     if (columns == count * kPanel) {
-      kernels_.multiply(tile, rows, weights, shape_.pairs(), count, out, shape_.out);
+      kernels_.multiply(tile, rows, weights, depth, count, out, shape_.out);
       return;
     }
     Sums sums;
-    kernels_.multiply(tile, rows, weights, shape_.pairs(), count, sums, count * kPanel);
+    kernels_.multiply(tile, rows, weights, depth, count, sums, count * kPanel);
     for (std::size_t r = 0; r < rows; ++r) {
       std::copy_n(sums + r * count * kPanel, columns, out + r * shape_.out);
     }

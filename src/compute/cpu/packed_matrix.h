@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <functional>
 
 #include "compute/backend.h"
 #include "compute/cpu/kernels.h"
@@ -11,15 +12,22 @@ namespace gracemoe {
 
 struct PackedShape {
   std::size_t out = 0, in = 0;
+  WeightFormat format = WeightFormat::kBf16;
   std::size_t panels() const { return (out + kPanel - 1) / kPanel; }
-  std::size_t pairs() const { return (in + 1) / 2; }
-  std::size_t panel_elements() const { return pairs() * kPanel * 2; }
-  std::size_t elements() const { return panels() * panel_elements(); }
+  std::size_t panel_bytes() const {
+    return format == WeightFormat::kInt8 ? (in + kInt8Block - 1) / kInt8Block * kInt8PanelBlock
+                                         : (in + 1) / 2 * kPanel * 2 * sizeof(bf16);
+  }
+  std::size_t bytes() const { return panels() * panel_bytes(); }
   // Columns that exist among the `count` panels from `panel` on.
   std::size_t columns(std::size_t panel, std::size_t count) const {
     return std::min(count * kPanel, out - panel * kPanel);
   }
 };
+
+// Where the rows of weights that are to be packed lie: the matrix's row o, or null for a row of
+// zeros.
+using WeightRow = std::function<const bf16*(std::size_t o)>;
 
 // Elements [first, last) of a row (null: zeros) -> pairs, a panel's width apart.
 inline void pack_line(const bf16* row, std::size_t first, std::size_t last, bf16* to) {
@@ -33,24 +41,36 @@ inline void pack_line(const bf16* row, std::size_t first, std::size_t last, bf16
   to[1] = bf16{};
 }
 
-// The matrix whose row o is row_of(o) (null: a row of zeros) for o < 32 * panels() -> panels
-// [shape.elements()]. In squares of a cache line of a row by 32 rows: rows a page apart would evict
-// each other if they were read side by side.
-template <class RowOf>
-void pack_panel(const PackedShape& shape, const RowOf& row_of, std::size_t panel, bf16* panels) {
+// The rows of a panel -> the panel. In squares of a cache line of a row by 32 rows: rows a page
+// apart would evict each other if they were read side by side.
+inline void pack_bf16_panel(const bf16* const* rows, std::size_t in, bf16* panel) {
   constexpr std::size_t kLine = 32;
-  panels += panel * shape.panel_elements();
-  const bf16* rows[kPanel];
-  for (std::size_t c = 0; c < kPanel; ++c) rows[c] = row_of(panel * kPanel + c);
-  for (std::size_t first = 0; first < shape.in; first += kLine) {
+  for (std::size_t first = 0; first < in; first += kLine) {
     for (std::size_t c = 0; c < kPanel; ++c) {
-      pack_line(rows[c], first, std::min(first + kLine, shape.in),
-                panels + (first * kPanel + c * 2));
+      pack_line(rows[c], first, std::min(first + kLine, in), panel + (first * kPanel + c * 2));
     }
   }
 }
-template <class RowOf>
-void pack_matrix(const PackedShape& shape, const RowOf& row_of, bf16* panels) {
+
+// The same in int8 by blocks (int8_panel.cc): a scale is the block's largest value over 127,
+// rounded to bf16; NaN or infinity makes it NaN.
+void pack_int8_panel(const bf16* const* rows, std::size_t in, std::byte* panel);
+
+// Panel `panel` of the matrix whose row o is row_of(o), for o < 32 * panels(), into its place among
+// the panels [shape.bytes()].
+inline void pack_panel(const PackedShape& shape, const WeightRow& row_of, std::size_t panel,
+                       std::byte* panels) {
+  panels += panel * shape.panel_bytes();
+  const bf16* rows[kPanel];
+  for (std::size_t c = 0; c < kPanel; ++c) rows[c] = row_of(panel * kPanel + c);
+  if (shape.format == WeightFormat::kInt8) {
+    pack_int8_panel(rows, shape.in, panels);
+  } else {
+    pack_bf16_panel(rows, shape.in, reinterpret_cast<bf16*>(panels));
+  }
+}
+
+inline void pack_matrix(const PackedShape& shape, const WeightRow& row_of, std::byte* panels) {
   for (std::size_t panel = 0; panel < shape.panels(); ++panel) {
     pack_panel(shape, row_of, panel, panels);
   }
@@ -91,11 +111,15 @@ void for_each_product(std::size_t tiles, std::size_t first, std::size_t last, co
   }
 }
 
-// Into how many parts each of `blocks` blocks' panels are cut, so that every thread finds work.
+// Into how many parts each of `blocks` blocks' panels are cut: 4 parts for every thread at least,
+// and 16, so that the last part leaves none waiting for long, as far as a part keeps kPanelGroup
+// panels. (Whole experts would not do: 9 of them on 2 threads take as long as 10.)
 inline std::size_t panel_parts(int threads, std::size_t blocks, std::size_t panels) {
   if (threads <= 1 || blocks == 0) return 1;
-  const std::size_t wanted = (4 * static_cast<std::size_t>(threads) + blocks - 1) / blocks;
-  return std::min(wanted, panels);
+  const auto parts = [&](std::size_t a_thread) {
+    return (a_thread * static_cast<std::size_t>(threads) + blocks - 1) / blocks;
+  };
+  return std::max(std::min(parts(4), panels), std::min(parts(16), panels / kPanelGroup));
 }
 
 }  // namespace gracemoe

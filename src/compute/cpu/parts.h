@@ -11,7 +11,7 @@
 
 namespace gracemoe {
 
-// A product by our own kernels; `kernels` is Kernels::rounded or Kernels::exact.
+// A product by our own kernels; `kernels` is Kernels::rounded, exact or int8.
 std::unique_ptr<Linear> make_packed_linear(WeightView weight, const ProductKernels& kernels,
                                            int threads, const std::shared_ptr<HostMemory>& shared);
 
@@ -19,9 +19,12 @@ std::unique_ptr<Linear> make_packed_linear(WeightView weight, const ProductKerne
 // products.
 std::unique_ptr<Linear> make_onednn_linear(WeightView weight, const Kernels& kernels, int threads);
 
-// Packs expert by expert, and drops each one's weights when it is packed.
+using RowStore = void (*)(const float* x, std::byte* rows, std::size_t n);  // Kernels::store
+// `product` is Kernels::rounded or int8. Packs expert by expert, and drops each one's weights when
+// it is packed.
 std::unique_ptr<ExpertGroup> make_packed_experts(std::vector<ExpertWeights> experts,
-                                                 const Kernels& kernels, int threads,
+                                                 const ProductKernels& product, RowStore store,
+                                                 int threads,
                                                  const std::shared_ptr<HostMemory>& shared);
 
 void packed_attention(const Kernels& kernels, int threads, const AttentionShape& shape,

@@ -4,6 +4,7 @@
 #include <immintrin.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 
 #include "base/bf16.h"
@@ -87,6 +88,23 @@ GM_INLINE void store_rounded(void* bf16s, F x) {
 }
 GM_INLINE F rounded(F x) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(round_bits(x), 16));
+}
+
+// 2 * kLanes int8 -> as many int16.
+GM_INLINE I widen_bytes(const void* x) {
+  return _mm256_cvtepi8_epi16(_mm_loadu_si128(static_cast<const __m128i*>(x)));
+}
+GM_INLINE I set1_pair(std::int32_t pair) {
+  return _mm256_set1_epi32(pair);
+}
+// sum + a[0] * b[0] + a[1] * b[1] of every pair of int16.
+GM_INLINE I add_products(I sum, I a, I b) {
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
+}
+// 2 * kLanes float32, rounded to integers of 16 bits.
+GM_INLINE void store_int16(std::int16_t* y, F low, F high) {
+  const I packed = _mm256_packs_epi32(_mm256_cvtps_epi32(low), _mm256_cvtps_epi32(high));
+  _mm256_storeu_si256(reinterpret_cast<I*>(y), _mm256_permute4x64_epi64(packed, 0xd8));
 }
 
 GM_INLINE I to_int(F x) {

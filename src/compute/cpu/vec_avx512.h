@@ -9,6 +9,7 @@
 #include <immintrin.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 
 #include "base/bf16.h"
@@ -87,6 +88,21 @@ GM_INLINE void store_rounded(void* bf16s, F x) {
 }
 GM_INLINE F rounded(F x) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(round_bits(x), 16));
+}
+
+GM_INLINE I widen_bytes(const void* x) {
+  return _mm512_cvtepi8_epi16(_mm256_loadu_si256(static_cast<const __m256i*>(x)));
+}
+GM_INLINE I set1_pair(std::int32_t pair) {
+  return _mm512_set1_epi32(pair);
+}
+GM_INLINE I add_products(I sum, I a, I b) {
+  return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b));
+}
+GM_INLINE void store_int16(std::int16_t* y, F low, F high) {
+  auto* to = reinterpret_cast<__m256i*>(y);
+  _mm256_storeu_si256(to, _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(low)));
+  _mm256_storeu_si256(to + 1, _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(high)));
 }
 
 GM_INLINE I to_int(F x) {

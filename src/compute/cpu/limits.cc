@@ -1,0 +1,77 @@
+#include "compute/limits.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "compute/cpu/buffer.h"
+#include "compute/cpu/kernels.h"
+#include "compute/cpu/parallel.h"
+
+namespace gracemoe {
+namespace {
+
+constexpr std::size_t kBytes = std::size_t{256} << 20;
+constexpr std::size_t kPart = std::size_t{4} << 20;
+constexpr int kTries = 7;
+
+// Eight sums, so that the loads and not the additions take the time.
+std::uint64_t sum_of(const std::byte* data, std::size_t size) {
+  std::array<std::uint64_t, 8> sums{};
+  for (std::size_t i = 0; i < size; i += sizeof(sums)) {
+    std::array<std::uint64_t, 8> line;
+    std::memcpy(line.data(), data + i, sizeof(line));
+    for (std::size_t k = 0; k < sums.size(); ++k) sums[k] += line[k];
+  }
+  std::uint64_t all = 0;
+  for (const std::uint64_t sum : sums) all += sum;
+  return all;
+}
+
+double read_rate(int threads) {
+  const Buffer memory(kBytes);
+  std::memset(memory.data(), 1, kBytes);
+  std::vector<std::uint64_t> sums(kBytes / kPart);
+  double best = 0;
+  for (int i = 0; i < kTries; ++i) {
+    const double start = wall_seconds();
+    parallel_for(threads, sums.size(), 1e9, [&](std::size_t part, int) {
+      sums[part] = sum_of(memory.data() + part * kPart, kPart);
+    });
+    best = std::max(best, static_cast<double>(kBytes) / (wall_seconds() - start));
+  }
+  GM_CHECK(sums[0] == kPart / 8 * 0x0101010101010101U, "the sum of a buffer of ones");
+  return best;
+}
+
+double product_rate(const ProductKernels& kernels, int threads) {
+  constexpr std::size_t kRounds = 2'000'000;
+  double best = 0;
+  std::vector<double> done(static_cast<std::size_t>(threads));
+  for (int i = 0; i < kTries; ++i) {
+    const double start = wall_seconds();
+    parallel_for(threads, done.size(), 1e9, [&](std::size_t part, int) {
+      float out[16];
+      done[part] = kernels.saturate(kRounds, out);
+    });
+    double all = 0;
+    for (const double part : done) all += part;
+    best = std::max(best, 2 * all / (wall_seconds() - start));
+  }
+  return best;
+}
+
+}  // namespace
+
+MachineLimits measure_limits(const CpuOptions& options) {
+  make_cpu_backend(options);  // refuses what is wrong
+  const Kernels kernels = kernels_for(choose_isa(options.isa));
+  return {
+      read_rate(options.threads),
+      product_rate(options.weights == "int8" ? kernels.int8 : kernels.rounded, options.threads)};
+}
+
+}  // namespace gracemoe
