@@ -15,6 +15,7 @@ struct LadderSpec {
   PlannerOptions placement;
   RoutingPolicy routing = RoutingPolicy::kPrimary;
   ExchangeKind exchange = ExchangeKind::kHierarchical;
+  Overlap overlap = Overlap::kNone;
 };
 
 // vanilla, dedup, eplb, c2r, occult, occult+hsc, hg+hsc, fr+wrr, dr+wrr, grace, grace+; in this
