@@ -22,7 +22,7 @@ constexpr std::int64_t kMostTokens = 65'536;  // searched a layer; more are samp
 // One layer's counters: [streams, places, places] pairs of about (2 + digits) bits a token.
 constexpr double kMostCounterBytes = 8e6;
 // Proposals in all by default: about 1 us each at 35,000 tokens on 2 nodes.
-constexpr double kWorkBudget = 4e6;
+constexpr double kWorkBudget = 3e6;
 // Part of the bound's room that is used: of many plans the one that seems evenest is so by chance
 // too (gpt-oss-20b: 1.085 expected, 1.085 and 1.104 found on the other half of the text).
 constexpr double kOfBound = 0.85;

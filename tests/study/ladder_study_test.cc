@@ -29,7 +29,7 @@ std::string message_of(const std::function<void()>& act) {
 TEST(LadderRows, AllInOrder) {
   EXPECT_THAT(names_of(choose_ladder_rows("all")),
               ElementsAre("vanilla", "dedup", "eplb", "c2r", "occult", "occult+hsc", "hg+hsc",
-                          "fr+wrr", "dr+wrr", "grace", "grace+"));
+                          "fr+wrr", "dr+wrr", "grace", "grace+", "grace+overlap"));
   EXPECT_EQ(choose_ladder_rows("").size(), choose_ladder_rows("all").size());
 }
 
