@@ -130,7 +130,7 @@ void print_expectation(const Plan& contiguous, const Plan& plan, const RoutingTr
 void print_memory_curve(const Plan& plan) {
   if (plan.memory_curve.empty()) return;
   fmt::print(
-      "\nwhat memory buys (replayed on the text planned on, before the last refinement):\n"
+      "\nwhat memory buys (on the text planned on, before the last refinement):\n"
       "{:>12} {:>14} {:>12} {:>12}\n{:>12} {:>14} {:>12} {:>12}\n",
       "extra expert", "nodes visited", "device load", "layer time", "memory", "per token",
       "max/mean", "predicted");

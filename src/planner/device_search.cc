@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "base/hash.h"
-#include "planner/device_work.h"
+#include "planner/expected_load.h"
 
 namespace gracemoe {
 namespace {
@@ -19,6 +19,48 @@ constexpr double kDeviceImbalanceCost = 30;
 double work_of(double flow, int top_k, double step_tokens) {
   return step_tokens > 0 ? -std::expm1(-flow * step_tokens * top_k) : flow;
 }
+
+// Each device's work, and what it means for the capacities.
+class DeviceWork {
+ public:
+  DeviceWork(const TokenBits& tokens, int top_k, const SearchCluster& cluster, double step_tokens)
+      : tokens_(tokens),
+        top_k_(top_k),
+        cluster_(cluster),
+        step_tokens_(step_tokens),
+        work_(cluster.capacity.size()) {}
+
+  void add(int expert, const std::vector<Instance>& instances, double sign) {
+    const std::vector<double> parts = serving_shares(instances, cluster_.topology);
+    const double share = tokens_.share(0, expert);
+    for (std::size_t d = 0; d < parts.size(); ++d)
+      work_[d] += sign * work_of(parts[d] * share, top_k_, step_tokens_);
+  }
+  void add(const LayerPlan& layer) {
+    for (std::size_t e = 0; e < layer.experts.size(); ++e)
+      add(static_cast<int>(e), layer.experts[e], 1);
+  }
+
+  double ratio(std::size_t d) const { return work_[d] / cluster_.capacity[d]; }
+  std::size_t busiest() const {
+    std::size_t most = 0;
+    for (std::size_t d = 1; d < cluster_.capacity.size(); ++d)
+      if (ratio(d) > ratio(most)) most = d;
+    return most;
+  }
+  // 1 where nothing is loaded.
+  double max_over_mean() const {
+    const double sum = std::accumulate(work_.begin(), work_.end(), 0.0);
+    return sum > 0 ? ratio(busiest()) / sum : 1;
+  }
+
+ private:
+  const TokenBits& tokens_;
+  int top_k_;
+  const SearchCluster& cluster_;
+  double step_tokens_;
+  std::vector<double> work_;  // [devices]
+};
 
 // Weights that make topology-aware routing serve what the state says: with two places nothing else
 // can happen, so the weights tell the expected work; else only the main one serves other places.
@@ -66,7 +108,6 @@ class NodeDevices {
     VisitStream stream;
     stream.local = from == node_;
     stream.share.assign(static_cast<std::size_t>(p.places), 0);
-    stream.home.assign(static_cast<std::size_t>(p.places), from);
     for (int g = 0; g < topology.devices_on(from); ++g) {
       const int home = topology.first_device(from) + g;
       const int arrival = stream.local ? home : topology.peer_on(home, node_);
@@ -230,6 +271,21 @@ double device_imbalance(const LayerPlan& layer, const TokenBits& tokens, int top
   return work.max_over_mean();
 }
 
+double device_drift(const LayerPlan& layer, const TokenBits& tokens, const SearchCluster& cluster) {
+  const std::size_t devices = cluster.capacity.size();
+  std::vector<double> work(devices * static_cast<std::size_t>(tokens.views()));
+  for (std::size_t e = 0; e < layer.experts.size(); ++e) {
+    const std::vector<double> parts = serving_shares(layer.experts[e], cluster.topology);
+    for (std::size_t i = 0; i < work.size(); ++i)
+      work[i] +=
+          parts[i % devices] * tokens.share(static_cast<int>(i / devices), static_cast<int>(e));
+  }
+  std::vector<double> ratios(static_cast<std::size_t>(tokens.views()));
+  for (std::size_t i = 0; i < work.size(); ++i)
+    ratios[i / devices] = std::max(ratios[i / devices], work[i] / cluster.capacity[i % devices]);
+  return expected_on_new_text(ratios) - ratios.front();
+}
+
 namespace {
 
 // A copy of one of the busiest device's experts on another device, and the ratio it leads to.
@@ -265,14 +321,14 @@ class Reliever {
   double ratio() const { return work_.max_over_mean(); }
 
   Relief best() {
-    const int busy = work_.busiest();
+    const auto busy = work_.busiest();
     Relief best;
     best.ratio = ratio();
-    const int node = cluster_.topology.node_of(busy);
-    for (const int e : heaviest_on(busy))
+    const int node = cluster_.topology.node_of(static_cast<int>(busy));
+    for (const int e : heaviest_on(static_cast<int>(busy)))
       for (const bool same_node : {true, false}) {
         const int target = least_busy(e, node, same_node);
-        if (target >= 0) try_copy(e, busy, target, best);
+        if (target >= 0) try_copy(e, static_cast<int>(busy), target, best);
       }
     return best;
   }
@@ -293,7 +349,7 @@ class Reliever {
       for (const Instance& i : layer_.experts[e])
         if (i.device == device) on.push_back(static_cast<int>(e));
     std::stable_sort(on.begin(), on.end(),
-                     [&](int a, int b) { return tokens_.share(a) > tokens_.share(b); });
+                     [&](int a, int b) { return tokens_.share(0, a) > tokens_.share(0, b); });
     if (on.size() > kCandidates) on.resize(kCandidates);
     return on;
   }
@@ -307,7 +363,7 @@ class Reliever {
                                      [&](const Instance& i) { return i.device == d; });
       const auto at = static_cast<std::size_t>(d);
       if (!holds && held_[at] < cluster_.max_experts[at] &&
-          (best < 0 || work_.ratio(d) < work_.ratio(best)))
+          (best < 0 || work_.ratio(at) < work_.ratio(static_cast<std::size_t>(best))))
         best = d;
     }
     return best;

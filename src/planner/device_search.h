@@ -33,9 +33,13 @@ LayerPlan search_devices(const VisitState& state, const SearchCluster& cluster,
 // still held: at most `copies`, as far as they fit. Returns how many.
 int keep_copies(LayerPlan& layer, const LayerPlan& keep, const SearchCluster& cluster, int copies);
 
-// max / mean over devices of the layer's work, expected on new text; 1 where nothing is loaded.
+// max / mean over devices of the layer's work on this text; 1 where nothing is loaded.
 double device_imbalance(const LayerPlan& layer, const TokenBits& tokens, int top_k,
                         const SearchCluster& cluster, double step_tokens);
+
+// How much higher max / mean is expected to be on new text (token_bits.h), before any search has
+// fitted the layer to the views.
+double device_drift(const LayerPlan& layer, const TokenBits& tokens, const SearchCluster& cluster);
 
 // Adds at most `copies` instances, each where it relieves the busiest device most, while that is
 // above the bound and as long as one is worth what it costs to move it there (as

@@ -1,7 +1,6 @@
 #include "planner/grace_plus.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <mutex>
 #include <numeric>
@@ -9,7 +8,6 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/progress.h"
-#include "planner/device_work.h"
 #include "planner/expected_load.h"
 #include "planner/layer_curve.h"
 #include "planner/parallel.h"
@@ -22,10 +20,7 @@ constexpr std::int64_t kMostTokens = 65'536;  // searched a layer; more are samp
 // One layer's counters: [streams, places, places] pairs of about (2 + digits) bits a token.
 constexpr double kMostCounterBytes = 8e6;
 // Proposals in all by default: about 1 us each at 35,000 tokens on 2 nodes.
-constexpr double kWorkBudget = 3e6;
-// Part of the bound's room that is used: of many plans the one that seems evenest is so by chance
-// too (gpt-oss-20b: 1.085 expected, 1.085 and 1.104 found on the other half of the text).
-constexpr double kOfBound = 0.85;
+constexpr double kWorkBudget = 5e6;
 
 // Tokens a layer that keep the counters small.
 std::int64_t token_limit(const RoutingTrace& trace, int places) {
@@ -33,6 +28,17 @@ std::int64_t token_limit(const RoutingTrace& trace, int places) {
   const double bits = 2.0 + std::ceil(std::log2(trace.top_k + 1.0));
   const double limit = kMostCounterBytes * 8 / (pairs * bits);
   return static_cast<std::int64_t>(std::clamp(limit, 512.0, static_cast<double>(kMostTokens)));
+}
+
+// What each asks for, dealt one by one in turn until `most` are gone.
+std::vector<int> dealt(const std::vector<int>& asked, int most) {
+  std::vector<int> given(asked.size());
+  for (bool any = true; any;) {
+    any = false;
+    for (std::size_t i = 0; i < asked.size() && most > 0; ++i)
+      if (given[i] < asked[i]) ++given[i], --most, any = true;
+  }
+  return given;
 }
 
 // Copies over all layers that budget and memory allow. Error (kInput) where memory does not even
@@ -65,6 +71,7 @@ class Planner {
   }
 
   GracePlusResult run() {
+    estimate_loads();
     search_curves();
     choose();
     refine();
@@ -83,20 +90,14 @@ class Planner {
   bool late() const {
     return options_.deadline && std::chrono::steady_clock::now() > *options_.deadline;
   }
-  TokenBits bits(int layer) const {
-    return layer_bits(trace_, layer, token_limit_, cluster_.home_share());
-  }
+  TokenBits bits(int layer) const { return layer_bits(trace_, layer, token_limit_); }
   SearchGoal goal(double bound) const {
     return {bound, options_.imbalance_cost, options_.step_tokens};
   }
-  // What places (nodes, mostly) are searched with: devices are less even than their nodes, and one
-  // layer may be less even than another.
-  std::vector<double> place_bounds() const {
-    const std::array<double, 3> parts =
-        cluster_.by_node() ? std::array{0.35, 0.65, 1.0} : std::array{0.8, 1.0, 1.3};
-    std::vector<double> bounds;
-    for (const double part : parts) bounds.push_back(1 + part * (options_.balance_bound - 1));
-    return bounds;
+  // Room is kept for text that the trace does not foretell: other topics, other users.
+  double inner_bound() const {
+    const double room = options_.balance_bound - 1;
+    return 1 + std::max(room / 3, room - 0.55 * drift_);
   }
 
   // With few layers, one layer's uneven devices are not evened out by the others.
@@ -139,6 +140,28 @@ class Planner {
     });
   }
 
+  // What new text does to a balanced layer; and what no placement balances without copies inside a
+  // node, experts hotter than a device's share.
+  void estimate_loads() {
+    std::vector<double> drift(static_cast<std::size_t>(trace_.layers));
+    relief_.assign(static_cast<std::size_t>(trace_.layers), 0);
+    for_layers("plan: loads", [&](int layer) {
+      const TokenBits all = bits(layer);
+      const VisitProblem p = problem(all, layer, options_.balance_bound);
+      const VisitState state(p, pack_places(p));
+      LayerPlan packed = pack_devices(state, cluster_);
+      drift[static_cast<std::size_t>(layer)] = device_drift(packed, all, cluster_);
+      relief_[static_cast<std::size_t>(layer)] =
+          relieve(packed, all, trace_.top_k, cluster_, goal(options_.balance_bound),
+                  4 * cluster_.topology.devices());
+      if (moves_.from != nullptr) {
+        int& copies = relief_[static_cast<std::size_t>(layer)];
+        copies = std::max(copies, copies_inside(layer));
+      }
+    });
+    drift_ = std::accumulate(drift.begin(), drift.end(), 0.0) / trace_.layers;
+  }
+
   // Copies that the old plan has beside others of the same expert and place.
   int copies_inside(int layer) const {
     const LayerPlan& old = moves_.from->layers[static_cast<std::size_t>(layer)];
@@ -148,7 +171,7 @@ class Planner {
   }
 
   Annealing annealing(double parts) const {
-    const double runs = 3.0 * static_cast<double>(ladder_size()) + 8;
+    const double runs = 2.0 * static_cast<double>(ladder_size()) + 8;
     const double places = cluster_.places();
     const double cost = 0.2 + 0.8 * places / 2 *
                                   static_cast<double>(std::min(token_limit_, trace_.tokens())) /
@@ -176,15 +199,10 @@ class Planner {
     for_layers("plan: copies", [&](int layer) {
       const TokenBits tokens = bits(layer);
       auto& curve = curves_[static_cast<std::size_t>(layer)];
-      for (const double bound : place_bounds()) {
+      for (const double bound : {inner_bound(), options_.balance_bound}) {
         const VisitProblem p = problem(tokens, layer, bound);
         for (LayerCandidate& c : layer_curve(p, layer)) curve.push_back(std::move(c));
       }
-      if (options_.same_slots)
-        std::erase_if(curve, [&](const LayerCandidate& c) {
-          return c.option.copies > budget_ / trace_.layers;
-        });
-      keep_best(curve);
     });
   }
 
@@ -198,9 +216,7 @@ class Planner {
       return search_around(p, begin, cluster_, search);
     }
     std::vector<LayerCandidate> curve = search_curve(p, {begin, pack_places(p)}, cluster_, search);
-    if (!options_.same_slots)
-      for (LayerCandidate& c : candidates_of(VisitState(p, begin), cluster_, search.seed))
-        curve.push_back(std::move(c));
+    if (!options_.same_slots) curve.push_back(candidate_of(VisitState(p, begin), cluster_));
     return curve;
   }
 
@@ -217,23 +233,16 @@ class Planner {
       for (const LayerOption& option : layer) ratio = std::min(ratio, option.max_over_mean);
       least += ratio / trace_.layers;
     }
-    const double bound = 1 + kOfBound * (options_.balance_bound - 1);
-    return choose_options(options, budget, std::max(bound, least + 0.01));
+    return choose_options(options, budget, std::max(inner_bound(), least + 0.01));
   }
 
   void choose() {
-    // Copies inside nodes that the old plan has are worth keeping as they are.
-    std::vector<int> inside(curves_.size());
-    for (std::size_t l = 0; l < inside.size() && moves_.from != nullptr; ++l)
-      inside[l] = copies_inside(static_cast<int>(l));
-    int kept = std::min(budget_ / 2, std::accumulate(inside.begin(), inside.end(), 0));
-    const std::vector<int> picks = chosen(budget_ - kept);
-    for (std::size_t l = 0; l < curves_.size(); ++l) {
+    // Copies inside nodes, for what no placement balances, come first: they keep the bound.
+    relief_ = dealt(relief_, budget_ / 2);
+    const std::vector<int> picks =
+        chosen(budget_ - std::accumulate(relief_.begin(), relief_.end(), 0));
+    for (std::size_t l = 0; l < curves_.size(); ++l)
       picked_.push_back(curves_[l][static_cast<std::size_t>(picks[l])]);
-      const int more = std::clamp(inside[l] - picked_.back().relief, 0, kept);
-      picked_.back().relief += more;
-      kept -= more;
-    }
   }
 
   void refine() {
@@ -242,28 +251,22 @@ class Planner {
       const auto l = static_cast<std::size_t>(layer);
       const TokenBits tokens = bits(layer);
       const LayerCandidate& candidate = picked_[l];
-      // What better visits could make of the nodes' balance was not asked for.
-      VisitProblem p = problem(tokens, layer, candidate.bound);
-      p.balance_bound = std::min(p.balance_bound, VisitState(p, candidate.places).max_over_mean());
+      const VisitProblem p = problem(tokens, layer, candidate.bound);
       VisitState state(p, candidate.places);
       Annealing how = annealing(4);
       how.hot /= moves_.from != nullptr ? 10 : 4;
       const std::uint64_t seed = hash_combine(options_.seed + 1, l);
       anneal(state, how, seed);
-      place_on_devices(state, layer, candidate);
+      place_on_devices(state, layer, relief_[l]);
     });
   }
 
-  void place_on_devices(const VisitState& state, int layer, const LayerCandidate& candidate) {
-    int relief = candidate.relief;
+  void place_on_devices(const VisitState& state, int layer, int relief) {
     const auto l = static_cast<std::size_t>(layer);
-    const SearchGoal how = goal(1);
+    const SearchGoal how = goal(options_.balance_bound);
     const LayerPlan* keep = moves_.from != nullptr ? &moves_.from->layers[l] : nullptr;
     layers_[l] = search_devices(state, cluster_, how, annealing(4),
                                 hash_combine(options_.seed + 2, l), keep, moves_.per_instance);
-    if (keep == nullptr)  // else moving has its price
-      settle_devices(layers_[l], state, cluster_, candidate.even,
-                     hash_combine(options_.seed + 3, l));
     if (keep != nullptr) relief -= keep_copies(layers_[l], *keep, cluster_, relief);
     relieve(layers_[l], *state.problem().tokens, trace_.top_k, cluster_, how, relief,
             moves_.per_instance);
@@ -298,10 +301,9 @@ class Planner {
       const VisitProblem p = problem(tokens, layer, options_.balance_bound);
       const PlaceLists places = places_of(layers_[l], cluster_);
       VisitState state(p, places);
-      LayerCandidate candidate = picked_[l];
-      candidate.relief = copies_of(layers_[l]) - state.copies();
+      const int relief = copies_of(layers_[l]) - state.copies();
       for (int i = 0; i < taken[l]; ++i) state.apply(extras[l][static_cast<std::size_t>(i)].change);
-      place_on_devices(state, layer, candidate);
+      place_on_devices(state, layer, relief);
     });
   }
 
@@ -329,24 +331,23 @@ class Planner {
     layer.replicas = static_cast<int>(instances) - 1;
   }
 
-  std::vector<MemoryPlan> memory_curve() const {
-    std::vector<MemoryPlan> curve;
+  std::vector<MemoryPoint> memory_curve() const {
+    std::vector<MemoryPoint> curve;
     if (options_.same_slots) return curve;
     for (int tenths = 0; tenths <= 10; ++tenths) {
-      const auto budget = static_cast<int>(tenths / 10.0 * experts() * trace_.layers + 1e-9);
-      const auto picks = chosen(budget);
+      const double extra = tenths / 10.0;
+      const auto picks =
+          chosen(static_cast<int>(std::floor(extra * experts() * trace_.layers + 1e-9)));
+      MemoryPoint point;
       int copies = 0;
-      for (std::size_t l = 0; l < picks.size(); ++l)
-        copies += curves_[l][static_cast<std::size_t>(picks[l])].option.copies;
-      const double extra = copies / (static_cast<double>(experts()) * trace_.layers);
-      if (!curve.empty() && extra <= curve.back().extra_memory) continue;
-      curve.push_back({extra, std::vector<LayerPlan>(picks.size())});
-      parallel_for(trace_.layers, options_.threads, [&](int layer) {
-        const auto l = static_cast<std::size_t>(layer);
-        const TokenBits tokens = bits(layer);
+      for (std::size_t l = 0; l < picks.size(); ++l) {
         const LayerCandidate& c = curves_[l][static_cast<std::size_t>(picks[l])];
-        curve.back().layers[l] = layer_of(c, problem(tokens, layer, c.bound), cluster_);
-      });
+        point.nodes_visited += c.visits / trace_.layers;
+        point.load_max_over_mean += c.device_ratio / trace_.layers;
+        copies += c.option.copies;
+      }
+      point.extra_memory = copies / (static_cast<double>(experts()) * trace_.layers);
+      if (curve.empty() || point.extra_memory > curve.back().extra_memory) curve.push_back(point);
     }
     return curve;
   }
@@ -358,6 +359,8 @@ class Planner {
   const MoveCost& moves_;
   std::int64_t token_limit_;
   int budget_;
+  double drift_ = 0;
+  std::vector<int> relief_;                          // [layers] copies for balance alone
   std::vector<std::vector<LayerCandidate>> curves_;  // [layers]
   std::vector<LayerCandidate> picked_;               // [layers]
   std::vector<LayerPlan> layers_;

@@ -36,15 +36,11 @@ struct MoveCost {
   double per_instance = 0;     // visits per token, for an instance where the old plan has none
 };
 
-// What the search would have begun its last steps with, had the budget been another.
-struct MemoryPlan {
-  double extra_memory = 0;  // copies / experts, over all layers
-  std::vector<LayerPlan> layers;
-};
-
 struct GracePlusResult {
   std::vector<LayerPlan> layers;  // with predicted_load; nodes_visited is for evaluate.h to note
-  std::vector<MemoryPlan> memory_curve;  // 0% to 100% in tenths, those that differ; may be empty
+  // Without times. Visits as the search counts them: weighted by node_cost, and those of devices
+  // where there is one node.
+  std::vector<MemoryPoint> memory_curve;
 };
 
 // `start`: a plan to begin with as well as others (grace's), of the same shape and topology. With

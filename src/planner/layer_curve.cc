@@ -2,12 +2,10 @@
 
 #include <algorithm>
 #include <functional>
-#include <iterator>
 #include <limits>
 #include <numeric>
 
 #include "base/hash.h"
-#include "planner/device_work.h"
 
 namespace gracemoe {
 
@@ -107,57 +105,20 @@ PlaceLists places_of(const LayerPlan& layer, const SearchCluster& cluster) {
   return places;
 }
 
-namespace {
-
-// Copies to try inside nodes, beyond which one more is worth less than this.
-constexpr double kLeastRelief = 0.001;
-
-}  // namespace
-
-std::vector<LayerCandidate> candidates_of(const VisitState& state, const SearchCluster& cluster,
-                                          std::uint64_t seed) {
+LayerCandidate candidate_of(const VisitState& state, const SearchCluster& cluster) {
   const VisitProblem& p = state.problem();
   LayerCandidate candidate;
   candidate.places = state.instance_lists();
   candidate.visits = std::max(0.0, state.visits());  // sums of differences may end at -1e-17
   candidate.bound = p.balance_bound;
-  candidate.seed = seed;
-  LayerPlan layer = balance_devices(state, cluster, seed);
-  const SearchGoal evenly{1, p.imbalance_cost, p.step_tokens};
-  std::vector<LayerCandidate> found;
-  int relief = 0;
-  for (int step = 1;; step += step / 4) {
-    const double ratio = device_imbalance(layer, *p.tokens, p.top_k, cluster, p.step_tokens);
-    if (!found.empty() &&
-        found.back().option.max_over_mean - ratio < kLeastRelief * (relief - found.back().relief))
-      break;
-    if (found.empty()) candidate.even = ratio;
-    candidate.relief = relief;
-    candidate.option = {state.copies() + relief,
-                        candidate.visits + state.presence() + p.imbalance_cost * ratio, ratio};
-    found.push_back(candidate);
-    if (!cluster.by_node() || relief >= 4 * cluster.topology.devices()) break;
-    relief += relieve(layer, *p.tokens, p.top_k, cluster, evenly, step);
-    if (relief == found.back().relief) break;
-  }
-  return found;
+  candidate.option.copies = state.copies();
+  candidate.device_ratio =
+      device_imbalance(pack_devices(state, cluster), *p.tokens, p.top_k, cluster, p.step_tokens);
+  candidate.option.max_over_mean = std::max(state.max_over_mean(), candidate.device_ratio);
+  candidate.option.cost =
+      state.cost() - kOverBound * std::max(0.0, state.max_over_mean() - p.balance_bound);
+  return candidate;
 }
-
-LayerPlan layer_of(const LayerCandidate& candidate, const VisitProblem& problem,
-                   const SearchCluster& cluster) {
-  LayerPlan layer = balance_devices(VisitState(problem, candidate.places), cluster, candidate.seed);
-  const SearchGoal evenly{1, problem.imbalance_cost, problem.step_tokens};
-  relieve(layer, *problem.tokens, problem.top_k, cluster, evenly, candidate.relief);
-  return layer;
-}
-
-namespace {
-
-void append(std::vector<LayerCandidate>& curve, std::vector<LayerCandidate> more) {
-  std::move(more.begin(), more.end(), std::back_inserter(curve));
-}
-
-}  // namespace
 
 std::vector<LayerCandidate> search_curve(const VisitProblem& problem,
                                          const std::vector<PlaceLists>& starts,
@@ -181,15 +142,14 @@ std::vector<LayerCandidate> search_curve(const VisitProblem& problem,
       anneal(state, search.annealing,
              hash_combine(search.seed, starts.size() + static_cast<std::size_t>(copies)));
     }
-    append(curve, candidates_of(state, cluster, search.seed));
+    curve.push_back(candidate_of(state, cluster));
   }
   return curve;
 }
 
 std::vector<LayerCandidate> search_around(const VisitProblem& problem, const PlaceLists& start,
                                           const SearchCluster& cluster, const CurveSearch& search) {
-  std::vector<LayerCandidate> curve =
-      candidates_of(VisitState(problem, start), cluster, search.seed);
+  std::vector<LayerCandidate> curve{candidate_of(VisitState(problem, start), cluster)};
   for (const int copies : search.ladder) {
     VisitState state(problem, start);
     add_copies(state, copies);
@@ -199,29 +159,9 @@ std::vector<LayerCandidate> search_around(const VisitProblem& problem, const Pla
       state.apply(change);
     }
     anneal(state, search.annealing, hash_combine(search.seed, static_cast<std::uint64_t>(copies)));
-    append(curve, candidates_of(state, cluster, search.seed));
+    curve.push_back(candidate_of(state, cluster));
   }
   return curve;
-}
-
-void keep_best(std::vector<LayerCandidate>& curve) {
-  std::vector<char> beaten(curve.size());
-  for (std::size_t i = 0; i < curve.size(); ++i)
-    for (std::size_t j = 0; j < curve.size() && beaten[i] == 0; ++j) {
-      const LayerOption &a = curve[i].option, &b = curve[j].option;
-      const bool as_good =
-          b.copies <= a.copies && b.cost <= a.cost && b.max_over_mean <= a.max_over_mean;
-      const bool equal =
-          as_good && a.copies <= b.copies && a.cost <= b.cost && a.max_over_mean <= b.max_over_mean;
-      beaten[i] = as_good && (!equal || j < i) ? 1 : 0;
-    }
-  std::size_t kept = 0;
-  for (std::size_t i = 0; i < curve.size(); ++i)
-    if (beaten[i] == 0) {
-      if (kept != i) curve[kept] = std::move(curve[i]);
-      ++kept;
-    }
-  curve.resize(kept);
 }
 
 }  // namespace gracemoe

@@ -9,13 +9,10 @@
 namespace gracemoe {
 
 struct LayerCandidate {
-  LayerOption
-      option;  // cost: visits, moving, and imbalance at its price, without a bound's penalty
+  LayerOption option;  // cost without the penalty beyond the bound
   double visits = 0;
-  double bound = 0;  // that the places were searched with
-  int relief = 0;    // of the copies, those beside others of the same expert and node, for balance
-  double even = 1;   // max / mean without those
-  std::uint64_t seed = 0;
+  double bound = 0;         // that it was searched with
+  double device_ratio = 1;  // max / mean of devices, packed without search, on the same text
   PlaceLists places;
 };
 
@@ -33,22 +30,15 @@ PlaceLists pack_places(const VisitProblem& problem);
 // The instances' places of a plan, main one first.
 PlaceLists places_of(const LayerPlan& layer, const SearchCluster& cluster);
 
-// The places as they are: alone, and with more and more copies inside nodes, as long as these help
-// balance. max / mean is that of devices under a quick search, expected on new text.
-std::vector<LayerCandidate> candidates_of(const VisitState& state, const SearchCluster& cluster,
-                                          std::uint64_t seed);
-// The devices of that quick search.
-LayerPlan layer_of(const LayerCandidate& candidate, const VisitProblem& problem,
-                   const SearchCluster& cluster);
-// Drops candidates that have another one beside them that is no worse in any respect.
-void keep_best(std::vector<LayerCandidate>& curve);
+// As it is, unsearched.
+LayerCandidate candidate_of(const VisitState& state, const SearchCluster& cluster);
 
 struct CurveSearch {
   std::vector<int> ladder;
   Annealing annealing;
   std::uint64_t seed = 0;
 };
-// Candidates for each number of the ladder: from the best of `starts` (whose copies are dropped,
+// A candidate for each number of the ladder: from the best of `starts` (whose copies are dropped,
 // and which are brought within_room), each number from the one before it.
 std::vector<LayerCandidate> search_curve(const VisitProblem& problem,
                                          const std::vector<PlaceLists>& starts,

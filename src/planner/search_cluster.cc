@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <numeric>
 #include <utility>
 
 namespace gracemoe {
@@ -20,13 +19,6 @@ SearchCluster SearchCluster::uniform(const Topology& topology, int experts) {
   return cluster;
 }
 
-std::vector<double> SearchCluster::home_share() const {
-  std::vector<double> share(static_cast<std::size_t>(places()));
-  for (int device = 0; device < topology.devices(); ++device)
-    share[static_cast<std::size_t>(place_of(device))] += 1.0 / topology.devices();
-  return share;
-}
-
 VisitProblem place_problem(const TokenBits& tokens, int top_k, const SearchCluster& cluster,
                            const SearchGoal& goal, std::vector<double> presence_cost) {
   const auto places = static_cast<std::size_t>(cluster.places());
@@ -35,15 +27,14 @@ VisitProblem place_problem(const TokenBits& tokens, int top_k, const SearchClust
   problem.top_k = top_k;
   problem.places = cluster.places();
   VisitStream stream;
-  stream.share = cluster.home_share();
-  stream.home.resize(places);
-  std::iota(stream.home.begin(), stream.home.end(), 0);
+  stream.share.assign(places, 0);
   stream.takes.assign(static_cast<std::size_t>(tokens.experts()), 1);
   problem.capacity.assign(places, 0);
   problem.max_experts.assign(places, 0);
   for (int device = 0; device < cluster.topology.devices(); ++device) {
     const auto place = static_cast<std::size_t>(cluster.place_of(device));
     const auto d = static_cast<std::size_t>(device);
+    stream.share[place] += 1.0 / cluster.topology.devices();
     problem.capacity[place] += cluster.capacity[d];
     problem.max_experts[place] =
         std::min(tokens.experts(), problem.max_experts[place] + cluster.max_experts[d]);

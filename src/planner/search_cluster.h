@@ -24,8 +24,6 @@ struct SearchCluster {
   bool by_node() const { return topology.nodes() > 1; }
   int places() const { return by_node() ? topology.nodes() : topology.devices(); }
   int place_of(int device) const { return by_node() ? topology.node_of(device) : device; }
-  // [places] of the tokens, that have their home there.
-  std::vector<double> home_share() const;
 };
 
 // What a search is to minimise, beside visits.

@@ -117,38 +117,6 @@ double step_seconds(const PlannerInput& input, const RoutingTrace& trace, const 
   return seconds;
 }
 
-// Every point is replayed like any plan; the tokens of a long trace are too many for that.
-constexpr std::int64_t kReplayedTokens = 32'768;
-
-RoutingTrace thinned(const RoutingTrace& trace) {
-  if (trace.tokens() <= kReplayedTokens) return trace;
-  RoutingTrace thin = trace;
-  thin.sequence.clear();
-  thin.experts.clear();
-  thin.weights.clear();
-  const auto slots = static_cast<std::ptrdiff_t>(trace.layers) * trace.top_k;
-  for (std::int64_t i = 0; i < kReplayedTokens; ++i) {
-    const auto token = static_cast<std::ptrdiff_t>(i * trace.tokens() / kReplayedTokens);
-    thin.sequence.push_back(trace.sequence[static_cast<std::size_t>(token)]);
-    const auto chosen = trace.experts.begin() + token * slots;
-    thin.experts.insert(thin.experts.end(), chosen, chosen + slots);
-  }
-  return thin;
-}
-
-std::vector<MemoryPoint> judged(const CostModel& model, const RoutingTrace& trace,
-                                const std::vector<MemoryPlan>& plans, Plan like, int threads) {
-  std::vector<MemoryPoint> curve;
-  const RoutingTrace thin = plans.empty() ? RoutingTrace{} : thinned(trace);
-  for (const MemoryPlan& plan : plans) {
-    like.layers = plan.layers;
-    const PlanMetrics metrics = evaluate(like, thin, RoutingPolicy::kTopologyAware, threads);
-    curve.push_back({plan.extra_memory, metrics.total.nodes_visited,
-                     metrics.total.load_max_over_mean, mean_layer_time(model, metrics).total_s()});
-  }
-  return curve;
-}
-
 void check_from(const Plan& from, const RoutingStatistics& s, const Topology& topology) {
   if (from.num_experts != s.num_experts || static_cast<int>(from.layers.size()) != s.layers ||
       from.top_k != s.top_k)
@@ -196,7 +164,11 @@ void search_plan(const PlannerInput& input, const PlannerOptions& options, const
   GracePlusResult result =
       grace_plus(trace, cluster, input.from != nullptr ? *input.from : start, how, moves);
   plan.layers = std::move(result.layers);
-  plan.memory_curve = judged(input.model, trace, result.memory_curve, plan, options.threads);
+  plan.memory_curve = std::move(result.memory_curve);
+  const double visit = seconds_per_visit(input.model);
+  const double compute = compute_seconds(input.model, statistics.top_k);
+  for (MemoryPoint& point : plan.memory_curve)
+    point.layer_time_s = visit * point.nodes_visited + compute * point.load_max_over_mean;
   if (input.from == nullptr) return;
   const double old_s = step_seconds(input, trace, *input.from, options.threads);
   const double new_s = step_seconds(input, trace, plan, options.threads);

@@ -15,11 +15,6 @@ VisitState::VisitState(const VisitProblem& problem, const std::vector<std::vecto
       planes_(std::bit_width(static_cast<unsigned>(problem.top_k))) {
   const auto n = static_cast<std::size_t>(problem.tokens->experts());
   const auto places = static_cast<std::size_t>(problem.places);
-  for (const VisitStream& stream : problem.streams)
-    for (const int home : stream.home)
-      GM_CHECK(stream.home.size() == places && home >= 0 &&
-                   (problem.tokens->homes() == 1 || home < problem.tokens->homes()),
-               "visit state: the streams' homes are not the tokens'");
   GM_CHECK(instances.size() == n, "visit state: instances are not [experts]");
   holds_.assign(n * places, 0);
   size_.assign(places, 0);
@@ -48,14 +43,9 @@ void VisitState::recount() {
   served_.assign(holds_.size(), 0);
   work_.assign(places * static_cast<std::size_t>(p.tokens->views()), 0);
   for (int e = 0; e < p.tokens->experts(); ++e) {
+    add_work_delta({e, -1, -1, main(e)}, work_);
     for (int place = 0; place < p.places; ++place) {
-      const std::vector<double> own = work_on(e, place);
-      for (std::size_t v = 0; v < own.size(); ++v)
-        work_[static_cast<std::size_t>(place) * own.size() + v] += own[v];
-    }
-    const std::vector<double> served = served_shares({e, -1, -1, main(e)});
-    for (int place = 0; place < p.places; ++place) {
-      served_[at(e, place)] = served[static_cast<std::size_t>(place)];
+      served_[at(e, place)] = served_after_[static_cast<std::size_t>(place)];
       if (!p.presence_cost.empty() && holds(e, place)) presence_ += p.presence_cost[at(e, place)];
     }
     for (std::size_t s = 0; s < p.streams.size(); ++s)
@@ -113,15 +103,15 @@ int VisitState::served_after(const VisitStream& stream, const Change& change, in
   return stream.local && here ? arrival : change.main;
 }
 
-std::vector<double> VisitState::served_shares(const Change& change) const {
-  std::vector<double> served(static_cast<std::size_t>(problem_->places));
+void VisitState::set_served_after(const Change& change) const {
+  served_after_.assign(static_cast<std::size_t>(problem_->places), 0);
+  const auto expert = static_cast<std::size_t>(change.expert);
   for (const VisitStream& stream : problem_->streams) {
-    if (stream.takes[static_cast<std::size_t>(change.expert)] == 0) continue;
+    if (stream.takes[expert] == 0) continue;
     for (int arrival = 0; arrival < problem_->places; ++arrival)
-      served[static_cast<std::size_t>(served_after(stream, change, arrival))] +=
+      served_after_[static_cast<std::size_t>(served_after(stream, change, arrival))] +=
           stream.share[static_cast<std::size_t>(arrival)];
   }
-  return served;
 }
 
 // Tokens of a step are taken as independent draws: an expert is used if any of them selects it.
@@ -130,83 +120,35 @@ double VisitState::work_of(double flow) const {
   return -std::expm1(-flow * problem_->step_tokens * problem_->top_k);
 }
 
-void VisitState::add_flow(std::vector<double>& of_places, int place, double share,
-                          std::span<const double> load) const {
-  double* flow = of_places.data() + static_cast<std::size_t>(place) * load.size();
-  for (std::size_t v = 0; v < load.size(); ++v) flow[v] += share * load[v];
-}
-
-std::vector<double> VisitState::work_on(int expert, int place) const {
-  std::vector<double> flow(static_cast<std::size_t>(problem_->tokens->views()));
-  const TokenBits& tokens = *problem_->tokens;
-  if (!(tokens.pairs() > 0)) return flow;
-  for (const VisitStream& stream : problem_->streams)
-    for (int arrival = 0; arrival < problem_->places; ++arrival) {
-      const auto a = static_cast<std::size_t>(arrival);
-      if (stream.takes[static_cast<std::size_t>(expert)] != 0 &&
-          served_by(stream, expert, arrival) == place)
-        add_flow(flow, 0, stream.share[a] / tokens.pairs(),
-                 tokens.view_load(stream.home[a], expert));
-    }
-  for (double& f : flow) f = work_of(f);
-  return flow;
-}
-
-// What leaves one place and joins another.
 void VisitState::add_work_delta(const Change& change, std::vector<double>& work) const {
-  if (problem_->step_tokens > 0) return add_used_experts(change, work);
-  const TokenBits& tokens = *problem_->tokens;
-  if (!(tokens.pairs() > 0)) return;
-  for (const VisitStream& stream : problem_->streams) {
-    if (stream.takes[static_cast<std::size_t>(change.expert)] == 0) continue;
-    for (int arrival = 0; arrival < problem_->places; ++arrival) {
-      const int before = served_by(stream, change.expert, arrival);
-      const int after = served_after(stream, change, arrival);
-      const auto a = static_cast<std::size_t>(arrival);
-      if (before == after || !(stream.share[a] > 0)) continue;
-      const auto load = tokens.view_load(stream.home[a], change.expert);
-      add_flow(work, before, -stream.share[a] / tokens.pairs(), load);
-      add_flow(work, after, stream.share[a] / tokens.pairs(), load);
+  set_served_after(change);
+  const auto places = static_cast<std::size_t>(problem_->places);
+  for (int view = 0; view < problem_->tokens->views(); ++view) {
+    const double share = problem_->tokens->share(view, change.expert);
+    double* of_view = work.data() + static_cast<std::size_t>(view) * places;
+    for (std::size_t p = 0; p < places; ++p) {
+      const double before = served_[at(change.expert, static_cast<int>(p))];
+      if (served_after_[p] != before)
+        of_view[p] += work_of(served_after_[p] * share) - work_of(before * share);
     }
   }
-}
-
-void VisitState::add_used_experts(const Change& change, std::vector<double>& work) const {
-  const TokenBits& tokens = *problem_->tokens;
-  if (!(tokens.pairs() > 0)) return;
-  flow_before_.assign(work.size(), 0);
-  flow_after_.assign(work.size(), 0);
-  for (const VisitStream& stream : problem_->streams) {
-    if (stream.takes[static_cast<std::size_t>(change.expert)] == 0) continue;
-    for (int arrival = 0; arrival < problem_->places; ++arrival) {
-      const auto a = static_cast<std::size_t>(arrival);
-      const auto load = tokens.view_load(stream.home[a], change.expert);
-      const double share = stream.share[a] / tokens.pairs();
-      add_flow(flow_before_, served_by(stream, change.expert, arrival), share, load);
-      add_flow(flow_after_, served_after(stream, change, arrival), share, load);
-    }
-  }
-  for (std::size_t i = 0; i < work.size(); ++i)
-    if (flow_before_[i] != flow_after_[i])
-      work[i] += work_of(flow_after_[i]) - work_of(flow_before_[i]);
 }
 
 double VisitState::max_over_mean(std::span<const double> work) const {
-  const auto views = static_cast<std::size_t>(problem_->tokens->views());
-  const bool relative = problem_->step_tokens > 0;
-  ratio_.assign(views, 0);
-  sum_.assign(views, 0);
-  double capacity = 0;
-  for (std::size_t p = 0; p < problem_->capacity.size(); ++p) {
-    const double per_capacity = 1 / problem_->capacity[p];
-    const double* done = work.data() + p * views;
-    for (std::size_t v = 0; v < views; ++v) ratio_[v] = std::max(ratio_[v], done[v] * per_capacity);
+  const auto places = static_cast<std::size_t>(problem_->places);
+  ratio_.clear();
+  for (std::size_t view = 0; view < work.size() / places; ++view) {
+    double most = 0, sum = 0, capacity = 0;
+    for (std::size_t p = 0; p < places; ++p) {
+      const double done = work[view * places + p];
+      most = std::max(most, done / problem_->capacity[p]);
+      sum += done;
+      capacity += problem_->capacity[p];
+    }
     // Shares of pairs are relative to the mean by themselves, whatever part of them we see.
-    for (std::size_t v = 0; relative && v < views; ++v) sum_[v] += done[v];
-    capacity += problem_->capacity[p];
+    if (problem_->step_tokens > 0) most = sum > 0 ? most * capacity / sum : 0;
+    ratio_.push_back(most);
   }
-  for (std::size_t v = 0; relative && v < views; ++v)
-    ratio_[v] = sum_[v] > 0 ? ratio_[v] * capacity / sum_[v] : 0;
   return expected_on_new_text(ratio_);
 }
 
@@ -319,8 +261,7 @@ void VisitState::apply(const Change& change) {
   const int e = change.expert;
   visits_ += visit_delta(change, nullptr);
   presence_ += presence_delta(change);
-  add_work_delta(change, work_);
-  const std::vector<double> served = served_shares(change);
+  add_work_delta(change, work_);  // leaves served_after_
   balance_ = balance_cost(work_);
   for (std::size_t s = 0; s < p.streams.size(); ++s) {
     if (p.streams[s].takes[static_cast<std::size_t>(e)] == 0) continue;
@@ -332,7 +273,8 @@ void VisitState::apply(const Change& change) {
       if (after != arrival) count(pair(static_cast<int>(s), arrival, after), e, true);
     }
   }
-  std::copy(served.begin(), served.end(), served_.begin() + static_cast<std::ptrdiff_t>(at(e, 0)));
+  std::copy(served_after_.begin(), served_after_.end(),
+            served_.begin() + static_cast<std::ptrdiff_t>(at(e, 0)));
   const auto resize = [&](int place, int by) {
     holds_[at(e, place)] = by > 0 ? 1 : 0;
     size_[static_cast<std::size_t>(place)] += by;

@@ -20,7 +20,6 @@ namespace gracemoe {
 struct VisitStream {
   std::vector<double> share;  // [places] of all tokens, that arrive there; >= 0
   std::vector<char> takes;    // [experts] whether these experts of the tokens concern us
-  std::vector<int> home;      // [places] TokenBits' home of the tokens that arrive there
   bool local = true;          // an instance where the token arrives serves it
 };
 
@@ -74,11 +73,8 @@ class VisitState {
   double cost() const { return visits_ + balance_ + presence_; }
   // Share of all (token, expert) pairs that are the expert's and served there.
   double flow(int expert, int place) const {
-    return served_[at(expert, place)] * problem_->tokens->share(expert);
+    return served_[at(expert, place)] * problem_->tokens->share(0, expert);
   }
-  // [views] the work that the expert's instance there does.
-  std::vector<double> work_on(int expert, int place) const;
-  double presence() const { return presence_; }
 
   // cost() after the change minus cost() now. Cost: streams * places * tokens / 64 (or / 512).
   double delta(const Change& change) const { return delta(&change, nullptr); }
@@ -119,10 +115,7 @@ class VisitState {
   double visit_delta(const Change& a, const Change* b) const;
   double presence_delta(const Change& change) const;
   void add_work_delta(const Change& change, std::vector<double>& work) const;
-  void add_flow(std::vector<double>& of_places, int place, double share,
-                std::span<const double> load) const;
-  void add_used_experts(const Change& change, std::vector<double>& work) const;
-  std::vector<double> served_shares(const Change& change) const;  // [places], after it
+  void set_served_after(const Change& change) const;  // into served_after_
   double work_of(double flow) const;
   double max_over_mean(std::span<const double> work) const;
   double balance_cost(std::span<const double> work) const;
@@ -136,9 +129,9 @@ class VisitState {
   std::vector<int> size_;          // [places]
   int copies_ = 0;
   std::vector<double> served_;  // [experts, places] part of the expert's tokens
-  std::vector<double> work_;    // [places, views of the tokens]
-  // Scratch, as one thread uses a state: like work_, and [views].
-  mutable std::vector<double> work_after_, flow_before_, flow_after_, ratio_, sum_;
+  std::vector<double> work_;    // [views of the tokens, places]
+  mutable std::vector<double> served_after_, work_after_;  // scratch: one thread uses a state
+  mutable std::vector<double> ratio_;                      // [views] scratch
   double visits_ = 0, presence_ = 0, balance_ = 0;
   // Per (stream, arrival, target) and token, the number of its experts that target serves: as
   // binary digits [pairs, planes, words], and the tokens with none and with one [pairs, words].

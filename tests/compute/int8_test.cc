@@ -12,7 +12,7 @@ constexpr std::size_t kBlock = 64;
 class Int8Test : public CpuTest {
  protected:
   static std::unique_ptr<Backend> make_int8(int threads) {
-    return make_cpu_backend({threads, isa_name(GetParam().isa), "packed", "int8"});
+    return make_cpu_backend({threads, isa_name(GetParam().isa), "packed", nullptr, "int8"});
   }
 };
 INSTANTIATE_TEST_SUITE_P(Isas, Int8Test, testing::ValuesIn(kCpuCases), case_name);
@@ -233,9 +233,9 @@ TEST(Int8, UnknownWeightsAndOneDnnAreRefused) {
     }
     return "";
   };
-  EXPECT_THAT(message({1, "", "packed", "int4"}),
+  EXPECT_THAT(message({1, "", "packed", nullptr, "int4"}),
               testing::HasSubstr("weights of the cpu backend: got 'int4', wanted bf16 or int8"));
-  EXPECT_THAT(message({1, "", "onednn", "int8"}), testing::HasSubstr("got int8 weights"));
+  EXPECT_THAT(message({1, "", "onednn", nullptr, "int8"}), testing::HasSubstr("got int8 weights"));
 }
 
 }  // namespace

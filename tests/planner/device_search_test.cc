@@ -7,7 +7,6 @@
 #include <numeric>
 #include <set>
 
-#include "planner/device_work.h"
 #include "planner/expected_load.h"
 #include "planner/layer_curve.h"
 #include "planner/search_inputs.h"
@@ -73,10 +72,8 @@ TEST(SearchDevices, VisitsAndLoadsAreTheReplays) {
       for (std::size_t d = 0; d < load.size(); ++d)
         EXPECT_NEAR(static_cast<double>(m.load[d]) / static_cast<double>(m.tokens * s.trace.top_k),
                     load[d], 1e-5);
-      DeviceWork work(s.bits, 3, s.cluster, 0);
-      work.add(layer);
-      for (std::size_t d = 0; d < load.size(); ++d)
-        EXPECT_NEAR(work.ratio(static_cast<int>(d)), load[d] * s.topology.devices(), 1e-9);
+      EXPECT_NEAR(device_imbalance(layer, s.bits, 3, s.cluster, 0),
+                  *std::max_element(load.begin(), load.end()) * s.topology.devices(), 1e-9);
       // Instances are where the state has them.
       for (int e = 0; e < 12; ++e) {
         std::set<int> places;
@@ -169,16 +166,13 @@ TEST(PackDevices, LoadFollowsSpeed) {
 // In experts that a step uses, an expert of half the tokens does not weigh ten times one of 5%.
 TEST(DeviceImbalance, InExpertsUsedByAStep) {
   const Searched s(random_trace(4, 300, 8, 2, 1), "1x2");
-  TokenBits bits(8, 300);  // of which no other text is drawn
-  for (int t = 0; t < 300; ++t)
-    for (const auto e : s.trace.chosen(t, 0)) bits.select(t, e);
   LayerPlan layer;
   for (int e = 0; e < 8; ++e) layer.experts.push_back({{e < 2 ? 0 : 1, 1.0}});
   const double step = 16;
   std::vector<double> used(2);
   for (int e = 0; e < 8; ++e)
     used[e < 2 ? 0 : 1] += 1 - std::exp(-s.bits.load()[at(e)] / 300 * step);
-  EXPECT_NEAR(device_imbalance(layer, bits, 2, s.cluster, step),
+  EXPECT_NEAR(device_imbalance(layer, s.bits, 2, s.cluster, step),
               2 * std::max(used[0], used[1]) / (used[0] + used[1]), 1e-9);
 }
 
@@ -190,27 +184,27 @@ TEST(DeviceImbalance, NothingLoadedIsBalanced) {
             1);
 }
 
-// Node by node the same experts, on devices that are evener on the whole; the target ends it.
-TEST(BalanceDevices, EvenerThanPackedInTheSamePlaces) {
-  for (std::uint64_t seed = 0; seed < 4; ++seed) {
-    const Searched s(random_trace(seed, 400, 24, 3, 1), "2x3");
-    Random random(seed);
-    const VisitState state(s.problem, random_places(random, 24, 2, 2));
-    const auto ratio = [&](const LayerPlan& layer) {
-      return device_imbalance(layer, s.bits, 3, s.cluster, 0);
-    };
-    const LayerPlan packed = pack_devices(state, s.cluster);
-    const LayerPlan even = balance_devices(state, s.cluster, seed);
-    EXPECT_LT(ratio(even), ratio(packed));
-    EXPECT_EQ(places_of(even, s.cluster), places_of(packed, s.cluster));
-    validate(plan_of(s.trace, s.topology, {even}), "balanced");
-    LayerPlan settled = packed;
-    settle_devices(settled, state, s.cluster, ratio(packed) + 1e-9, seed);
-    EXPECT_EQ(settled, packed);  // even enough
-    settle_devices(settled, state, s.cluster, 1, seed);
-    EXPECT_LT(ratio(settled), ratio(packed));
-    EXPECT_EQ(places_of(settled, s.cluster), places_of(packed, s.cluster));
+// From the loads of every part of the text, by their definition.
+TEST(DeviceDrift, WhatPartsOfTheTextShow) {
+  Searched s(random_trace(4, 320, 12, 3, 1), "2x2");
+  s.cluster.capacity = {0.4, 0.2, 0.2, 0.2};
+  Random random(4);
+  const VisitState state(s.problem, random_places(random, 12, 2, 2));
+  const LayerPlan layer = pack_devices(state, s.cluster);
+  std::vector<double> ratios;
+  for (int part = -1; part < kTextParts; ++part) {
+    std::vector<double> load(12);
+    const int length = 320 / kTextParts, first = std::max(0, part * length);
+    for (int t = first; t < (part < 0 ? 320 : first + length); ++t)
+      for (const auto e : s.trace.chosen(t, 0)) ++load[e];
+    const auto work = expected_load(layer, load, s.topology);
+    ratios.push_back(0);
+    for (std::size_t d = 0; d < 4; ++d)
+      ratios.back() = std::max(ratios.back(), work[d] / s.cluster.capacity[d]);
   }
+  const double drift = device_drift(layer, s.bits, s.cluster);
+  EXPECT_NEAR(drift, expected_on_new_text(ratios) - ratios[0], 1e-9);
+  EXPECT_GT(drift, 0);
 }
 
 TEST(KeepCopies, BesideOthersOfTheirNode) {

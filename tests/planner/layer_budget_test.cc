@@ -7,7 +7,6 @@
 
 #include "base/error.h"
 #include "planner/layer_curve.h"
-#include "planner/plan_packing.h"
 #include "planner/search_inputs.h"
 
 namespace gracemoe {
@@ -171,46 +170,24 @@ TEST(SearchCurve, SaysWhatItsPlacesCost) {
     const PlaceLists packed = pack_places(p);
     const CurveSearch search{copy_ladder(12, p.places, 12), {300}, 5};
     const auto curve = search_curve(p, {packed, packed}, cluster, search);
-    std::vector<int> copies;
+    ASSERT_EQ(curve.size(), search.ladder.size());
     for (std::size_t i = 0; i < curve.size(); ++i) {
       const VisitState state(p, curve[i].places);
-      const LayerPlan layer = layer_of(curve[i], p, cluster);
-      EXPECT_EQ(curve[i].option.copies, state.copies() + curve[i].relief);
-      EXPECT_EQ(copies_of(layer), curve[i].option.copies);
+      EXPECT_EQ(curve[i].option.copies, search.ladder[i]);
+      EXPECT_EQ(state.copies(), search.ladder[i]);
       EXPECT_NEAR(curve[i].visits, state.visits(), 1e-9);
-      EXPECT_NEAR(curve[i].option.max_over_mean, device_imbalance(layer, bits, 3, cluster, 0),
-                  1e-9);
-      EXPECT_NEAR(curve[i].option.cost, state.visits() + 0.1 * curve[i].option.max_over_mean, 1e-9);
+      EXPECT_NEAR(curve[i].option.max_over_mean,
+                  std::max(state.max_over_mean(), curve[i].device_ratio), 1e-9);
+      EXPECT_NEAR(curve[i].option.cost, state.visits() + 0.1 * state.max_over_mean(), 1e-9);
       EXPECT_EQ(curve[i].bound, 1.2);
-      if (curve[i].relief > 0) {
-        EXPECT_LT(curve[i].option.max_over_mean, curve[i - 1].option.max_over_mean);
-        continue;
-      }
-      copies.push_back(state.copies());
-      EXPECT_NEAR(curve[i].even, curve[i].option.max_over_mean, 1e-9);
       EXPECT_LE(curve[i].visits, curve[i > 0 ? i - 1 : 0].visits + 0.02);
     }
-    EXPECT_EQ(copies, search.ladder);
-    const auto around = search_around(p, curve.back().places, cluster, search);
-    EXPECT_EQ(around[0].places, curve.back().places);
-    EXPECT_GT(around.size(), search.ladder.size());
+    const auto around = search_around(p, curve[4].places, cluster, search);
+    ASSERT_EQ(around.size(), search.ladder.size() + 1);
+    EXPECT_EQ(around[0].places, curve[4].places);
+    for (std::size_t i = 0; i < curve.size(); ++i)
+      EXPECT_EQ(around[i + 1].option.copies, search.ladder[i]);
   }
-}
-
-TEST(KeepBest, DropsWhatIsBeatenInEveryRespect) {
-  const auto candidate = [](int copies, double cost, double ratio) {
-    LayerCandidate c;
-    c.option = {copies, cost, ratio};
-    return c;
-  };
-  std::vector<LayerCandidate> curve{candidate(0, 1, 1.2),   candidate(0, 1.1, 1.3),
-                                    candidate(0, 1.1, 1.1), candidate(3, 0.5, 1.2),
-                                    candidate(3, 0.5, 1.2), candidate(4, 0.6, 1.3)};
-  keep_best(curve);
-  ASSERT_EQ(curve.size(), 3U);
-  EXPECT_EQ(curve[0].option.max_over_mean, 1.2);
-  EXPECT_EQ(curve[1].option.max_over_mean, 1.1);
-  EXPECT_EQ(curve[2].option.copies, 3);
 }
 
 }  // namespace

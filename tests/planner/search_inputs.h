@@ -23,16 +23,10 @@ struct TokenLists {
   std::vector<int> part;                  // [tokens]
   int num_experts = 0, parts = 1;
 
-  // With texts drawn from the parts, whose tokens have these homes.
-  TokenBits bits(const std::vector<double>& home_share = {1}) const {
-    TokenBits bits(num_experts, static_cast<std::int64_t>(experts.size()));
-    std::vector<std::vector<double>> load(at(parts), std::vector<double>(at(num_experts)));
+  TokenBits bits() const {
+    TokenBits bits(num_experts, static_cast<std::int64_t>(experts.size()), parts);
     for (std::size_t t = 0; t < experts.size(); ++t)
-      for (const int e : experts[t]) {
-        bits.select(static_cast<std::int64_t>(t), e);
-        ++load[at(part[t])][at(e)];
-      }
-    bits.draw_texts(load, home_share);
+      for (const int e : experts[t]) bits.select(static_cast<std::int64_t>(t), e, part[t]);
     return bits;
   }
 };
@@ -66,13 +60,10 @@ inline PlaceLists random_places(Random& random, int experts, int places, int mos
   return lists;
 }
 
-// Of tokens whose home is the place where they arrive, or another.
 inline VisitStream random_stream(Random& random, int places, int experts, bool all) {
   VisitStream stream;
-  for (int p = 0; p < places; ++p) {
+  for (int p = 0; p < places; ++p)
     stream.share.push_back(random.below(4) == 0 ? 0 : random_unit(random));
-    stream.home.push_back(random.below(places));
-  }
   for (int e = 0; e < experts; ++e) stream.takes.push_back(all || random.below(3) > 0 ? 1 : 0);
   stream.local = random.below(3) > 0;
   return stream;
@@ -84,7 +75,7 @@ struct VisitCase {
     Random random(seed);
     const int experts = 2 + random.below(9), top_k = 1 + random.below(std::min(experts, 5));
     tokens = random_tokens(random, 1 + random.below(90), experts, top_k, 1 + random.below(3));
-    bits = tokens.bits(std::vector<double>(at(places), 1.0 / places));
+    bits = tokens.bits();
     VisitProblem& p = problem;
     p.tokens = &bits;
     p.top_k = top_k;

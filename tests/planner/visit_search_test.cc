@@ -18,8 +18,7 @@ VisitProblem plain_problem(const TokenBits& bits, int top_k, int places) {
   p.top_k = top_k;
   p.places = places;
   p.streams.push_back({std::vector<double>(at(places), 1.0 / places),
-                       std::vector<char>(at(bits.experts()), 1), std::vector<int>(at(places)),
-                       true});
+                       std::vector<char>(at(bits.experts()), 1), true});
   p.visit_cost.assign(at(places * places), 1);
   p.capacity.assign(at(places), 1.0 / places);
   p.max_experts.assign(at(places), bits.experts());

@@ -40,16 +40,19 @@ class SlowState {
     return tokens_.experts.empty() ? 0 : sum / static_cast<double>(tokens_.experts.size());
   }
 
-  // Part of all (token, expert) pairs that are the expert's and served on the place, in this view.
+  // Part of the view's (token, expert) pairs that are the expert's and served on the place.
   double flow(int view, int expert, int place) const {
-    double mine = 0;
-    for (const VisitStream& stream : problem_.streams)
-      for (int from = 0; from < problem_.places && stream.takes[at(expert)] != 0; ++from)
-        if (served_by(stream, expert, from) == place)
-          mine += stream.share[at(from)] *
-                  problem_.tokens->view_load(stream.home[at(from)], expert)[at(view)];
-    double all = 0;
-    for (const auto& experts : tokens_.experts) all += static_cast<double>(experts.size());
+    double mine = 0, all = 0;
+    for (std::size_t t = 0; t < tokens_.experts.size(); ++t) {
+      if (view > 0 && tokens_.part[t] != view - 1) continue;
+      for (const int e : tokens_.experts[t]) {
+        ++all;
+        if (e != expert) continue;
+        for (const VisitStream& stream : problem_.streams)
+          for (int from = 0; from < problem_.places && stream.takes[at(e)] != 0; ++from)
+            if (served_by(stream, e, from) == place) mine += stream.share[at(from)];
+      }
+    }
     return all > 0 ? mine / all : 0;
   }
 
@@ -73,7 +76,7 @@ class SlowState {
 
   double max_over_mean() const {
     std::vector<double> ratios;
-    for (int view = 0; view < problem_.tokens->views(); ++view)
+    for (int view = 0; view < (tokens_.parts > 1 ? tokens_.parts + 1 : 1); ++view)
       ratios.push_back(max_over_mean(view));
     return expected_on_new_text(ratios);
   }
@@ -270,24 +273,32 @@ TEST(TokenBits, CountsAndShares) {
     return std::count(lists.experts[t].begin(), lists.experts[t].end(), e) > 0;
   };
   EXPECT_EQ(bits.words() % 8, 0);
+  EXPECT_EQ(bits.views(), 5);
   for (int a = 0; a < 9; ++a) {
     std::int64_t alone = 0, both = 0, without = 0;
+    std::vector<double> of_part(4);
     for (std::size_t t = 0; t < 700; ++t) {
       alone += has(t, a);
       both += has(t, a) && has(t, 1);
       without += has(t, a) && has(t, 1) && !has(t, 2);
+      of_part[at(lists.part[t])] += has(t, a);
     }
     EXPECT_EQ(count_bits(bits.row(a), bits.words()), alone);
     EXPECT_EQ(count_and(bits.row(a), bits.row(1), bits.words()), both);
     EXPECT_EQ(count_and_not(bits.row(a), bits.row(1), bits.row(2), bits.words()), without);
     EXPECT_EQ(bits.load()[at(a)], static_cast<double>(alone));
-    EXPECT_DOUBLE_EQ(bits.share(a), static_cast<double>(alone) / 2100);
+    EXPECT_DOUBLE_EQ(bits.share(0, a), static_cast<double>(alone) / 2100);
+    for (int part = 0; part < 4; ++part) {
+      const auto tokens = std::count(lists.part.begin(), lists.part.end(), part);
+      EXPECT_DOUBLE_EQ(bits.share(part + 1, a),
+                       of_part[at(part)] / (3 * static_cast<double>(tokens)));
+    }
   }
 }
 
 TEST(TokenBits, ASubsetKeepsRowsAndShares) {
   Random random(4);
-  const TokenBits bits = random_tokens(random, 600, 9, 3, 3).bits({0.5, 0.5});
+  const TokenBits bits = random_tokens(random, 600, 9, 3, 3).bits();
   const std::vector<int> some{7, 0, 4};
   const TokenBits part = bits.subset(some);
   EXPECT_EQ(part.experts(), 3);
@@ -297,21 +308,18 @@ TEST(TokenBits, ASubsetKeepsRowsAndShares) {
     const int e = some[at(i)];
     EXPECT_TRUE(std::equal(part.row(i), part.row(i) + part.words(), bits.row(e)));
     EXPECT_EQ(part.load()[at(i)], bits.load()[at(e)]);
-    EXPECT_EQ(part.share(i), bits.share(e));
-    for (const int home : {0, 1})
-      EXPECT_TRUE(std::ranges::equal(part.view_load(home, i), bits.view_load(home, e)));
+    for (int view = 0; view < bits.views(); ++view)
+      EXPECT_EQ(part.share(view, i), bits.share(view, e));
   }
 }
 
 TEST(TokenBits, RefusesWhatIsOutOfRange) {
-  TokenBits bits(4, 10);
-  EXPECT_NO_THROW(bits.select(9, 3));
+  TokenBits bits(4, 10, 2);
+  EXPECT_NO_THROW(bits.select(9, 3, 1));
   EXPECT_THROW(bits.select(10, 0), Error);
   EXPECT_THROW(bits.select(-1, 0), Error);
   EXPECT_THROW(bits.select(0, 4), Error);
-  EXPECT_NO_THROW(bits.select(8, 1));
-  bits.draw_texts({{0, 1, 0, 0}, {0, 0, 0, 1}}, std::vector<double>{1});
-  EXPECT_THROW(bits.select(0, 0), Error);  // texts are drawn
+  EXPECT_THROW(bits.select(0, 0, 2), Error);
 }
 
 TEST(TokenBits, ALayerOfATrace) {
@@ -345,56 +353,14 @@ TEST(TokenBits, ALayerIsSampledEvenly) {
   EXPECT_EQ(layer_bits(empty, 0, 250).tokens(), 0);
 }
 
-TEST(TokenBits, OnNewTextTheMeanOfDrawnTexts) {
+TEST(TokenBits, OnNewTextRatiosDifferAsTheirPartsDo) {
   const auto expected = [](std::vector<double> ratios) { return expected_on_new_text(ratios); };
   EXPECT_EQ(expected({1.2}), 1.2);
-  EXPECT_DOUBLE_EQ(expected({1.2, 1.4, 1.7}), 1.55);
-}
-
-// Their mean is the text, and they differ as often-repeated halves of it would: an expert's load
-// has twice its parts' variance where all homes serve it together, and more on one home alone.
-TEST(TokenBits, DrawnTexts) {
-  Random random(8);
-  const int parts = 60;
-  const TokenLists lists = random_tokens(random, 6000, 6, 2, parts);
-  const TokenBits bits = lists.bits({0.25, 0.75, 0});
-  ASSERT_EQ(bits.views(), 1 + kDraws);
-  for (int e = 0; e < 6; ++e) {
-    const double load = bits.load()[at(e)];
-    std::vector<double> mine(at(parts)), all(at(parts));
-    for (std::size_t t = 0; t < 6000; ++t)
-      for (const int chosen : lists.experts[t]) {
-        mine[at(lists.part[t])] += chosen == e;
-        ++all[at(lists.part[t])];
-      }
-    double variance = 0;
-    for (std::size_t p = 0; p < mine.size(); ++p)
-      variance += std::pow(mine[p] - all[p] * load / bits.pairs(), 2);
-    double together = 0, mean = 0, alone = 0;
-    for (std::size_t v = 1; v < at(bits.views()); ++v) {
-      const double first = bits.view_load(0, e)[v], second = bits.view_load(1, e)[v];
-      const double both = 0.25 * first + 0.75 * second;
-      mean += both / kDraws;
-      together += std::pow(both - load, 2) / kDraws;
-      alone += std::pow(first - load, 2) / kDraws;
-    }
-    EXPECT_NEAR(mean, load, 1e-6 * load);
-    EXPECT_GT(together, 0.8 * variance);
-    EXPECT_LT(together, 7 * variance);
-    EXPECT_GT(alone, together);
-    EXPECT_EQ(bits.view_load(0, e)[0], load);
-  }
-}
-
-// All pairs of a text add up to the same number, whatever text is drawn.
-TEST(TokenBits, DrawnTextsAreAsLong) {
-  Random random(9);
-  const TokenBits bits = random_tokens(random, 500, 7, 3, 12).bits({0.5, 0.5});
-  for (std::size_t v = 0; v < at(bits.views()); ++v) {
-    double sum = 0;
-    for (int e = 0; e < 7; ++e) sum += bits.view_load(1, e)[v];
-    EXPECT_NEAR(sum, 1500, 1e-6);
-  }
+  EXPECT_EQ(expected({1.2, 1.5}), 1.2);  // one part says nothing about chance
+  EXPECT_DOUBLE_EQ(expected({1.2, 1.4, 1.6}), 1.2 + std::sqrt(2.0) * 0.3);
+  EXPECT_DOUBLE_EQ(expected({1.2, 1.4, 0, 1.6}), 1.2 + std::sqrt(2.0) * 0.3);  // 0: no tokens
+  EXPECT_DOUBLE_EQ(expected({1.2, 1.3, 1.3, 1.3}), 1.2 + 0.1);
+  EXPECT_EQ(expected({1.2, 1.1, 1.1, 1.1}), 1.2);  // never less than on the whole
 }
 
 }  // namespace
