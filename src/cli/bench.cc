@@ -31,7 +31,8 @@ void add_rate_argument(CLI::App& command, std::string& rate) {
 }
 
 void add_bench(CLI::App& app, Action& action) {
-  CLI::App* bench = app.add_subcommand("bench", "Benchmarks of the whole, of its exchange and of computing");
+  CLI::App* bench =
+      app.add_subcommand("bench", "Benchmarks of the whole, of its exchange and of computing");
   bench->require_subcommand(1);
   add_bench_ladder(*bench, action);
   add_bench_exchange(*bench, action);

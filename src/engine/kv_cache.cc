@@ -9,8 +9,8 @@
 namespace gracemoe {
 namespace {
 
-// A head's keys lie a whole position apart, often a page: from small pages each would cost a miss of
-// the address tables too. Before the memory is touched; a hint, which may fail without harm.
+// A head's keys lie a whole position apart, often a page: from small pages each would cost a miss
+// of the address tables too. Before the memory is touched; a hint, which may fail without harm.
 void advise_huge_pages(std::byte* data, std::size_t size) {
   constexpr std::uintptr_t kHugePage = std::uintptr_t{2} << 20;
   const auto begin = (reinterpret_cast<std::uintptr_t>(data) + kHugePage - 1) / kHugePage;

@@ -19,8 +19,8 @@ struct LadderSpec {
 };
 
 // vanilla, dedup, eplb, c2r, occult, occult+hsc, hg+hsc, fr+wrr, dr+wrr, grace, grace+,
-// grace+overlap (the same with two micro-batches in flight); in this order. Copies: eplb's slots and
-// grace+'s budget are 1.25 instances an expert.
+// grace+overlap (the same with two micro-batches in flight); in this order. Copies: eplb's slots
+// and grace+'s budget are 1.25 instances an expert.
 std::vector<LadderSpec> all_ladder_rows();
 
 // The rows of a comma-separated list of names, in the list's order; "all" or an empty text: all.

@@ -104,7 +104,8 @@ TEST(Jinja, WorkIsBounded) {
     close += ")";
     wide += " + 1";
   }
-  EXPECT_THAT(refusal("{{ " + deep + "1" + close + " }}"), HasSubstr("more than 60 levels of nesting"));
+  EXPECT_THAT(refusal("{{ " + deep + "1" + close + " }}"),
+              HasSubstr("more than 60 levels of nesting"));
   EXPECT_THAT(refusal(wide + " }}"), HasSubstr("more than 1000 parts"));
   std::string blocks;
   for (int i = 0; i < 5000; ++i) blocks += "{% if 1 %}";
