@@ -27,11 +27,9 @@ void add_deployment_arguments(CLI::App& command, DeploymentArguments& a) {
       ->capture_default_str();
 }
 
-void add_engine_arguments(CLI::App& command, DeploymentArguments& a) {
-  command.add_option("--model", a.model, "Hugging Face model folder")->required();
-  command.add_option(
-      "--topology", a.topology,
-      "nodes x devices such as 2x2 (default: found from MPI's shared-memory domains)");
+namespace {
+
+void add_wire_arguments(CLI::App& command, DeploymentArguments& a) {
   command
       .add_option(
           "--reduction", a.reduction,
@@ -49,6 +47,9 @@ void add_engine_arguments(CLI::App& command, DeploymentArguments& a) {
                   "mpi | shared: rows reach devices of the same node in messages, or through "
                   "shared memory")
       ->capture_default_str();
+}
+
+void add_kernel_arguments(CLI::App& command, DeploymentArguments& a) {
   command
       .add_option("--backend", a.backend, "cpu | reference: bf16 kernels, or plain float32 loops")
       ->check(CLI::IsMember({"cpu", "reference"}))
@@ -68,6 +69,17 @@ void add_engine_arguments(CLI::App& command, DeploymentArguments& a) {
   command
       .add_option("--threads", a.threads, "threads a rank (default: cores of the host / its ranks)")
       ->check(CLI::Range(1, 1024));
+}
+
+}  // namespace
+
+void add_engine_arguments(CLI::App& command, DeploymentArguments& a) {
+  command.add_option("--model", a.model, "Hugging Face model folder")->required();
+  command.add_option(
+      "--topology", a.topology,
+      "nodes x devices such as 2x2 (default: found from MPI's shared-memory domains)");
+  add_wire_arguments(command, a);
+  add_kernel_arguments(command, a);
   command.add_option("--max-rows", a.max_rows, "rows a device computes in one step")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
