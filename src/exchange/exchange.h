@@ -12,8 +12,7 @@
 //          the hierarchical exchange between nodes: to one node), j * element size <= 4 -> the rows
 //          unreduced (exact, and no more bytes); else one float32 partial sum.
 //   bf16   fewest bytes: one row a way back. j = 1 -> the row unreduced; else one partial sum,
-//   rounded
-//          to bf16: not lossless (docs/numerics.md tells its error). With float32 elements as fp32.
+//          rounded to bf16: not lossless (docs/numerics.md). With float32 elements as fp32.
 // Grid: where TokenRoutes::grid gives a token a power of two g, every weighted output is rounded to
 // a multiple of g before it is summed. Sums of such terms are exact in float32 as long as they stay
 // below 2^24 g, so that no order of additions, and no partial sum, changes a single bit: `fp32`
