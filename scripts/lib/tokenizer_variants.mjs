@@ -30,6 +30,8 @@ const VARIANTS = {
   inverted: pre(split('[a-z]+', 'Isolated', true), byteLevel()),
   literal: pre({ type: 'Split', pattern: { String: 'll' }, behavior: 'MergedWithPrevious', invert: false }, byteLevel()),
   nfc: normal('NFC'), nfd: normal('NFD'), nfkc: normal('NFKC'), nfkd: normal('NFKD'),
+  prepend: (json) => { json.normalizer = { type: 'Sequence', normalizers: [{ type: 'Strip', strip_left: true, strip_right: false }, { type: 'Prepend', prepend: '\u2581x ' }] }; },
+  replace: (json) => { json.normalizer = { type: 'Sequence', normalizers: [{ type: 'Replace', pattern: { String: 'l.' }, content: '$1' }, { type: 'Replace', pattern: { Regex: '\\s+|\\d(?=\\d)' }, content: ' \u2581' }, { type: 'Strip', strip_left: false, strip_right: true }] }; },
   flags: added([{ content: '<s1>', lstrip: true }, { content: '<s2>', rstrip: true }, { content: '<w>', single_word: true }, { content: 'thee', single_word: true },
     { content: ' <n> ', normalized: true }, { content: '<s1><s2>', lstrip: true, rstrip: true }, { content: '<b>', lstrip: true, rstrip: true, special: true }, { content: 'Hellx' }, { content: '\u00e9t', normalized: true }]),
   flags_nfd: (json) => { normal('NFD')(json); added([{ content: '\u00e9t', normalized: true }, { content: 'caf\u00e9', normalized: true, single_word: true }, { content: '<q>', normalized: true, lstrip: true }, { content: '\u00fcx', normalized: false }])(json); },

@@ -58,11 +58,14 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
   size_ = size;
 }
 
-void MappedFile::read_ahead(std::span<const std::byte> part) {
+void MappedFile::fetch(std::span<const std::byte> part) {
   const std::uintptr_t page = page_size();
   const auto begin = reinterpret_cast<std::uintptr_t>(part.data()) / page * page;
   const auto end = reinterpret_cast<std::uintptr_t>(part.data() + part.size());
-  if (end > begin) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_WILLNEED);
+  if (end <= begin) return;
+  auto* address = reinterpret_cast<void*>(begin);
+  if (madvise(address, end - begin, MADV_POPULATE_READ) != 0)
+    madvise(address, end - begin, MADV_WILLNEED);  // Linux before 5.14
 }
 
 void MappedFile::release(std::span<const std::byte> part) {

@@ -19,9 +19,10 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
 
-  // Hints about a part of a mapped file, which stays readable in any case: it is going to be read;
-  // or its whole pages are not needed in this process' memory any more. Never for other memory.
-  static void read_ahead(std::span<const std::byte> part);
+  // About a part of a mapped file, which stays readable in any case: brings it into memory, as fast
+  // as the file is read in order; or its whole pages are not needed in this process' memory any
+  // more. Never for other memory.
+  static void fetch(std::span<const std::byte> part);
   static void release(std::span<const std::byte> part);
 
  private:

@@ -18,6 +18,7 @@
 #include "model/detokenizer.h"
 #include "model/stop_texts.h"
 #include "model/tokenizer.h"
+#include "runtime/kept_cache.h"
 #include "runtime/together.h"
 
 namespace gracemoe {
@@ -232,13 +233,19 @@ std::optional<Request> next_request(Terminal* terminal, Transport& transport) {
 }
 
 void chat(const ChatArguments& a, CliContext& context) {
-  const auto deployment = deploy(a.deployment, false, {}, context);
+  context.start(a.deployment.topology, a.deployment.timeout);
   Transport& transport = context.transport();
   GenerationSettings settings;
+  together(transport, [&] {
+    read_model_config(a.deployment.model);
+    settings = settle(a.generation, read_generation_config(a.deployment.model), kChatMaxTokens);
+  });
+  // At least one answer must fit.
+  const auto deployment =
+      deploy(a.deployment, false, {}, context.root() ? settings.max_tokens : 0, context);
   std::optional<Conversation> conversation;
   std::array<std::int64_t, 1> vocab{0};
   together(transport, [&] {
-    settings = settle(a.generation, read_generation_config(a.deployment.model), kChatMaxTokens);
     if (!context.root()) return;
     conversation.emplace(a, settings, deployment->config());
     vocab[0] = conversation->vocab_size();
@@ -249,6 +256,13 @@ void chat(const ChatArguments& a, CliContext& context) {
   RunOptions options = run_options(a.deployment);
   options.sample_vocab = static_cast<int>(vocab[0]);
   options.accept = [&](const Request&, int token) { return conversation->say(token); };
+  KeptCache kept(deployment->model());
+  options.begin_cache = [&](const Request& request, int positions) {
+    return kept.begin(request, positions);
+  };
+  options.end_cache = [&](const Request& request, const Completion& completion, KvCache cache) {
+    kept.end(request, completion, std::move(cache));
+  };
   std::optional<Terminal> terminal;
   if (context.root()) terminal.emplace(*conversation);
   while (const auto request = next_request(terminal ? &*terminal : nullptr, transport)) {

@@ -144,12 +144,14 @@ void refuse_twice(const std::vector<std::string>& outputs) {
 }
 
 std::unique_ptr<Deployment> deploy(const DeploymentArguments& a, bool record_routing,
-                                   const std::vector<std::string>& outputs, CliContext& context) {
+                                   const std::vector<std::string>& outputs,
+                                   std::int64_t cache_positions, CliContext& context) {
   if (!context.started()) context.start(a.topology, a.timeout);
   const int ranks_on_host = context.ranks_on_host();
   DeploymentOptions options;
   together(context.transport(), [&] {
     options = deployment_options(a, record_routing, context.topology(), ranks_on_host);
+    options.cache_positions = cache_positions;
     for (const std::string& output : outputs)
       if (context.root() && !output.empty()) require_writable(output);
     refuse_twice(outputs);
@@ -170,6 +172,12 @@ std::unique_ptr<Deployment> deploy(const DeploymentArguments& a, bool record_rou
         to_string(options.reduction), to_string(options.overlap), to_string(options.intra),
         deployment->backend().name(), options.cpu.threads, options.cpu.threads == 1 ? "" : "s");
   return deployment;
+}
+
+std::int64_t reading_positions(const DeploymentArguments& a, int window) {
+  const Request one{0, std::vector<int>(static_cast<std::size_t>(window), 0), 0};
+  const auto count = static_cast<std::size_t>(a.max_rows / window + 2);
+  return cache_positions(std::vector<Request>(count, one), run_options(a));
 }
 
 RunOptions run_options(const DeploymentArguments& a) {

@@ -32,9 +32,12 @@ void refuse_twice(const std::vector<std::string>& outputs);
 
 // Joins the job if that is still to do, refuses outputs (empty names are skipped) that cannot be
 // written, loads the model, and prints on rank 0 (standard error) the full configuration of the
-// run. Collective.
+// run. `cache_positions`: as DeploymentOptions. Collective.
 std::unique_ptr<Deployment> deploy(const DeploymentArguments& arguments, bool record_routing,
-                                   const std::vector<std::string>& outputs, CliContext& context);
+                                   const std::vector<std::string>& outputs,
+                                   std::int64_t cache_positions, CliContext& context);
+// For prompts of `window` tokens that are only read: what caches take at once.
+std::int64_t reading_positions(const DeploymentArguments& arguments, int window);
 
 // Cores of the host over its ranks; a rank that its launcher bound to some cores has these for
 // itself.

@@ -50,7 +50,8 @@ std::vector<Perplexity> eval_weights(const EvalArguments& a, const std::string& 
                                      RunProfile& profile, CliContext& context) {
   DeploymentArguments arguments = a.deployment;
   arguments.weights = weights;
-  const auto deployment = deploy(arguments, false, {a.json, a.profile}, context);
+  const auto deployment = deploy(arguments, false, {a.json, a.profile},
+                                 reading_positions(arguments, a.window), context);
   const EncodedTexts encoded = encode_texts(a.texts, arguments.model, context);
   together(context.transport(), [&] { check_texts(a, encoded, deployment->config()); });
   std::vector<Perplexity> results;

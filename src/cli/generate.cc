@@ -18,6 +18,7 @@
 #include "cli/prompts.h"
 #include "metrics/run_statistics.h"
 #include "model/detokenizer.h"
+#include "model/model_config.h"
 #include "model/stop_texts.h"
 #include "model/tokenizer.h"
 #include "runtime/collect.h"
@@ -194,7 +195,6 @@ std::unique_ptr<CompletionWriter> open_writer(const GenerateArguments& a, const 
   std::unique_ptr<CompletionWriter> writer;
   std::array<std::int64_t, 1> done{0};
   together(context.transport(), [&] {
-    check_requests(batch.requests, deployment.config().vocab, deployment.config().max_positions);
     if (!context.root()) return;
     writer = std::make_unique<CompletionWriter>(a, batch, run_key(a, batch, deployment));
     done[0] = static_cast<std::int64_t>(writer->done());
@@ -210,11 +210,19 @@ std::unique_ptr<CompletionWriter> open_writer(const GenerateArguments& a, const 
 }
 
 void generate(const GenerateArguments& a, CliContext& context) {
-  const auto deployment =
-      deploy(a.deployment, !a.trace.empty(), {a.out, a.stats, a.trace, a.profile}, context);
+  context.start(a.deployment.topology, a.deployment.timeout);
   Transport& transport = context.transport();
+  // What is asked for comes first: the memory that it takes is part of whether the model fits.
+  ModelConfig config;
+  together(transport, [&] { config = read_model_config(a.deployment.model); });
   const GenerationSettings settings = agree_on_settings(a, context);
   const PromptBatch batch = read_prompts(a.prompts, settings, a.deployment.model, context);
+  together(transport, [&] { check_requests(batch.requests, config.vocab, config.max_positions); });
+  const std::vector<Request> asked =
+      requests_of(batch.requests, transport.rank(), transport.size());
+  const auto deployment =
+      deploy(a.deployment, !a.trace.empty(), {a.out, a.stats, a.trace, a.profile},
+             cache_positions(asked, run_options(a.deployment)), context);
   std::vector<Request> requests;
   const auto writer = open_writer(a, batch, *deployment, context, requests);
 

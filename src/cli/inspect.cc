@@ -14,7 +14,7 @@ namespace gracemoe {
 namespace {
 
 struct InspectArguments {
-  std::string model, plan;
+  std::string model, plan, weights = "bf16";
   int sequences = 1, positions = 0;
   double memory_gb = 0;
 };
@@ -27,10 +27,12 @@ std::string bytes_text(std::int64_t bytes) {
 void print_devices(const Plan& plan, const ModelConfig& c, const Checkpoint& checkpoint,
                    const InspectArguments& a) {
   FootprintOptions options;
+  options.int8 = a.weights == "int8";
   options.sequences = a.sequences;
-  options.positions = a.positions > 0 ? a.positions : c.max_positions;
-  fmt::print("memory a device, with {} sequence{} of {} positions:\n", options.sequences,
-             options.sequences == 1 ? "" : "s", options.positions);
+  const int positions = a.positions > 0 ? a.positions : c.max_positions;
+  options.cache_positions = std::int64_t{a.sequences} * positions;
+  fmt::print("memory a device, {} weights, with {} sequence{} of {} positions:\n", a.weights,
+             a.sequences, a.sequences == 1 ? "" : "s", positions);
   fmt::print("{:>6} {:>5} {:>9} {:>10} {:>13} {:>10} {:>10} {:>10}{}\n", "device", "node",
              "instances", "experts", "other weights", "KV cache", "buffers", "in all",
              a.memory_gb > 0 ? "  fits" : "");
@@ -38,7 +40,7 @@ void print_devices(const Plan& plan, const ModelConfig& c, const Checkpoint& che
     const Footprint need = footprint(c, checkpoint, plan, device, options);
     const bool fits = static_cast<double>(need.total()) <= a.memory_gb * 1e9;
     fmt::print("{:>6} {:>5} {:>9} {:>10} {:>13} {:>10} {:>10} {:>10}{}\n", device,
-               plan.topology.node_of(device), need.experts / expert_bytes(c),
+               plan.topology.node_of(device), need.experts / expert_bytes(c, options.int8),
                bytes_text(need.experts), bytes_text(need.dense), bytes_text(need.cache),
                bytes_text(need.buffers), bytes_text(need.total()),
                a.memory_gb > 0 ? (fits ? "  yes" : "  NO") : "");
@@ -48,7 +50,7 @@ void print_devices(const Plan& plan, const ModelConfig& c, const Checkpoint& che
 void print_model(const InspectArguments& a, const ModelConfig& c, const Checkpoint& checkpoint,
                  const std::string& id) {
   const std::int64_t experts =
-      expert_bytes(c) * c.experts * static_cast<std::int64_t>(c.moe_layers.size());
+      expert_bytes(c, false) * c.experts * static_cast<std::int64_t>(c.moe_layers.size());
   fmt::print("{}: {} ({})\n", a.model, c.architecture_name, id);
   fmt::print(
       "  layers {} ({} with experts), hidden {}, heads {} (key heads {}, head size {}), vocabulary "
@@ -61,7 +63,7 @@ void print_model(const InspectArguments& a, const ModelConfig& c, const Checkpoi
         c.latent.rope_dim,
         c.latent.query_rank > 0 ? fmt::format(", queries through {}", c.latent.query_rank) : "");
   fmt::print("  experts {} a layer, top-{}, width {}; one expert {}\n", c.experts, c.top_k,
-             c.expert_width, bytes_text(expert_bytes(c)));
+             c.expert_width, bytes_text(expert_bytes(c, false)));
   if (c.shared_width > 0) fmt::print("  shared experts of width {} in all\n", c.shared_width);
   fmt::print("  weights {}: experts {}, on every device {}\n", bytes_text(checkpoint.bytes_total()),
              bytes_text(experts), bytes_text(checkpoint.bytes_total() - experts));
@@ -96,6 +98,9 @@ void add_inspect(CLI::App& app, Action& action) {
       "inspect", "What a model folder holds, and what each device holds of it under a plan");
   command->add_option("--model", a->model, "Hugging Face model folder")->required();
   command->add_option("--plan", a->plan, "plan file (default: all on one device)");
+  command->add_option("--weights", a->weights, "bf16 | int8: as a run would keep them")
+      ->check(CLI::IsMember({"bf16", "int8"}))
+      ->capture_default_str();
   command->add_option("--sequences", a->sequences, "sequences held at once, for the KV cache")
       ->check(CLI::Range(0, 1 << 20))
       ->capture_default_str();

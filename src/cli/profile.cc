@@ -30,7 +30,8 @@ std::vector<Request> windows_of(const EncodedTexts& encoded, const ProfileArgume
 }
 
 void profile(const ProfileArguments& a, CliContext& context) {
-  const auto deployment = deploy(a.deployment, true, {a.out}, context);
+  const auto deployment =
+      deploy(a.deployment, true, {a.out}, reading_positions(a.deployment, a.window), context);
   const EncodedTexts encoded = encode_texts(a.texts, a.deployment.model, context);
   const std::vector<Request> windows = windows_of(encoded, a);
   Transport& transport = context.transport();

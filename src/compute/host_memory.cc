@@ -4,9 +4,24 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <new>
 
 namespace gracemoe {
+namespace {
+
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
+std::size_t round_up(std::size_t size, std::size_t unit) {
+  return (size + unit - 1) / unit * unit;
+}
+
+void allocate(int descriptor, std::size_t offset, std::size_t size) {
+  if (posix_fallocate(descriptor, static_cast<off_t>(offset), static_cast<off_t>(size)) != 0)
+    throw std::bad_alloc();
+}
+
+}  // namespace
 
 HostMemory::~HostMemory() {
   for (const auto& [data, size] : mapped_) munmap(data, size);
@@ -15,17 +30,23 @@ HostMemory::~HostMemory() {
 
 HostMemory::Piece HostMemory::take(std::size_t size) {
   const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-  size = (size + page - 1) / page * page;
-  const auto offset = static_cast<off_t>(next_);
-  next_ += size;
+  const bool large = size >= 4 * kHugePage;
+  size = round_up(size, page);
+  const std::size_t offset = round_up(next_, large ? kHugePage : page);
+  next_ = offset + size;
   const bool mine = pieces_++ % members_ == member_;
-  // Only ever grows the file, whoever comes first: a page that nobody could have must not be found
-  // out by a signal.
-  if (mine && posix_fallocate(descriptor_, offset, static_cast<off_t>(size)) != 0)
-    throw std::bad_alloc();
-  void* data = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor_, offset);
+  // Only ever grows the file, whoever comes first.
+  if (mine) allocate(descriptor_, next_ - page, page);
+  void* data = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor_,
+                    static_cast<off_t>(offset));
   if (data == MAP_FAILED) throw std::bad_alloc();
   mapped_.emplace_back(data, size);
+  if (large) madvise(data, size, MADV_HUGEPAGE);
+  // A page that nobody could have must not be found out by a signal.
+  if (mine && madvise(data, size, MADV_POPULATE_WRITE) != 0) {
+    if (errno != EINVAL) throw std::bad_alloc();
+    allocate(descriptor_, offset, size);  // Linux before 5.14
+  }
   return {static_cast<std::byte*>(data), mine};
 }
 

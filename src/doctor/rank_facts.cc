@@ -13,6 +13,7 @@
 #include "model/checkpoint.h"
 #include "model/fingerprint.h"
 #include "model/model_config.h"
+#include "model/shared_hashes.h"
 #include "plan/contiguous.h"
 #include "plan/plan.h"
 #include "runtime/footprint.h"

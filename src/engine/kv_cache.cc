@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdint>
 
 #include "base/error.h"
@@ -21,7 +22,8 @@ void advise_huge_pages(std::byte* data, std::size_t size) {
 
 }  // namespace
 
-KvCache::KvCache(const std::vector<CachePlanes>& planes, int capacity) : capacity_(capacity) {
+KvCache::KvCache(const std::vector<CachePlanes>& planes, int capacity)
+    : planes_(planes), capacity_(capacity) {
   GM_CHECK(capacity > 0, "a KV cache needs room for at least one position");
   std::size_t total = 0;
   for (const CachePlanes& plane : planes) {
@@ -38,6 +40,25 @@ KvCache::KvCache(const std::vector<CachePlanes>& planes, int capacity) : capacit
 void KvCache::set_length(int length) {
   GM_CHECK(length >= length_ && length <= capacity_, "KV cache length out of its capacity");
   length_ = length;
+}
+
+void KvCache::truncate(int length) {
+  GM_CHECK(length >= 0 && length <= length_, "KV cache cut to more than it holds");
+  length_ = length;
+}
+
+KvCache KvCache::grown(int capacity) const {
+  KvCache larger(planes_, std::max(capacity, capacity_));
+  larger.length_ = length_;
+  const auto copy = [&](std::size_t from, std::size_t to, std::size_t width) {
+    std::copy_n(memory_.data() + from, width * static_cast<std::size_t>(length_),
+                larger.memory_.data() + to);
+  };
+  for (std::size_t layer = 0; layer < planes_.size(); ++layer) {
+    copy(key_offsets_[layer], larger.key_offsets_[layer], planes_[layer].keys);
+    copy(value_offsets_[layer], larger.value_offsets_[layer], planes_[layer].values);
+  }
+  return larger;
 }
 
 }  // namespace gracemoe

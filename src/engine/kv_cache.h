@@ -21,6 +21,10 @@ class KvCache {
   int length() const { return length_; }
   // Positions 0 .. length-1 are filled in every layer. Called once a step, after the last layer.
   void set_length(int length);
+  // Forgets the positions from `length` on.
+  void truncate(int length);
+  // One with room for at least `capacity` positions that holds the same ones.
+  KvCache grown(int capacity) const;
 
   std::byte* keys(int layer) { return memory_.data() + offset(layer); }
   std::byte* values(int layer) {
@@ -30,6 +34,7 @@ class KvCache {
 
  private:
   std::size_t offset(int layer) const { return key_offsets_[static_cast<std::size_t>(layer)]; }
+  std::vector<CachePlanes> planes_;
   int capacity_;
   int length_ = 0;
   std::vector<std::size_t> key_offsets_,

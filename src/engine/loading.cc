@@ -5,6 +5,23 @@
 #include "engine/mlp.h"
 
 namespace gracemoe {
+namespace {
+
+// Enough for a fast disk while a large tensor is packed; little beside a model.
+constexpr std::size_t kReadAhead = std::size_t{256} << 20;
+
+}  // namespace
+
+ModelLoader::ModelLoader(const ModelConfig& config, Checkpoint& checkpoint, const Backend& backend,
+                         const ModelPlacement& placement)
+    : config_(config),
+      checkpoint_(checkpoint),
+      backend_(backend),
+      placement_(placement),
+      read_ahead_(std::make_shared<ReadAhead>(
+          loading_order(checkpoint, config, placement.plan, placement.context.device,
+                        placement.hashes.get()),
+          kReadAhead)) {}
 
 Bf16Weights ModelLoader::read(const std::string& name, const std::vector<std::int64_t>& shape) {
   return bf16_weights(checkpoint_.tensor(name, shape), placement_.rounding,
@@ -13,11 +30,13 @@ Bf16Weights ModelLoader::read(const std::string& name, const std::vector<std::in
 
 WeightView ModelLoader::weight(const std::string& name, int out, int in) {
   const std::span<const std::byte> bytes = checkpoint_.tensor(name, {out, in}).bytes;
-  MappedFile::read_ahead(bytes);
   const Bf16Weights weights = read(name, {out, in});
   // The owner's last copy may be dropped on a thread that packs.
-  const auto taken = [bytes, done = done_, converted = weights.converted](const void*) {
-    MappedFile::release(bytes);
+  const auto taken = [name, bytes, done = done_, ahead = read_ahead_, hashes = placement_.hashes,
+                      mapped = checkpoint_.mapped(), converted = weights.converted](const void*) {
+    if (hashes != nullptr) hashes->take(name);
+    if (mapped) MappedFile::release(bytes);
+    ahead->taken(bytes.size());
     *done += static_cast<std::int64_t>(bytes.size());
   };
   return {weights.data, out, in, std::shared_ptr<const void>(bytes.data(), taken)};
@@ -31,6 +50,17 @@ std::vector<bf16> ModelLoader::vector(const std::string& name, int size) {
   const Bf16Weights weights = read(name, {size});
   *done_ += std::int64_t{size} * 2;
   return {weights.data.begin(), weights.data.end()};
+}
+
+GroupedQueryWeights ModelLoader::projections(const std::string& prefix) {
+  const int query = config_.heads * config_.head_dim;
+  const int key = config_.kv_heads * config_.head_dim;
+  GroupedQueryWeights w;
+  w.query = linear(prefix + "q_proj.weight", query, config_.hidden);
+  w.key = linear(prefix + "k_proj.weight", key, config_.hidden);
+  w.value = linear(prefix + "v_proj.weight", key, config_.hidden);
+  w.output = linear(prefix + "o_proj.weight", config_.hidden, query);
+  return w;
 }
 
 TransformerParts ModelLoader::decoder(const AttentionLoader& attention) {

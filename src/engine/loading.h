@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "compute/backend.h"
+#include "engine/attention.h"
+#include "engine/read_ahead.h"
 #include "engine/transformer.h"
 #include "model/checkpoint.h"
 
@@ -19,17 +21,19 @@ namespace gracemoe {
 class ModelLoader {
  public:
   ModelLoader(const ModelConfig& config, Checkpoint& checkpoint, const Backend& backend,
-              const ModelPlacement& placement)
-      : config_(config), checkpoint_(checkpoint), backend_(backend), placement_(placement) {}
+              const ModelPlacement& placement);
   const ModelConfig& config() const { return config_; }
   const Backend& backend() const { return backend_; }
   // Bytes of the checkpoint whose weights have been packed, or are kept as they are.
   std::int64_t bytes_done() const { return *done_; }
 
-  // The view's owner gives the file's pages back when it is dropped: pack, then drop.
+  // The view's owner gives the file's pages back when it is dropped: pack, then drop. By then, if
+  // placement.hashes is there, the tensor has been hashed.
   WeightView weight(const std::string& name, int out, int in);
   std::unique_ptr<Linear> linear(const std::string& name, int out, int in);
   std::vector<bf16> vector(const std::string& name, int size);
+  // prefix + "{q,k,v,o}_proj.weight"; no norms.
+  GroupedQueryWeights projections(const std::string& prefix);
 
   // Embedding, norms, head and layers; `attention` makes a layer's block from its tensors' prefix
   // ("model.layers.0.self_attn.").
@@ -55,6 +59,7 @@ class ModelLoader {
   const Backend& backend_;
   const ModelPlacement& placement_;
   std::shared_ptr<std::atomic<std::int64_t>> done_ = std::make_shared<std::atomic<std::int64_t>>(0);
+  std::shared_ptr<ReadAhead> read_ahead_;
 };
 
 // The rows of `weight` that `rows` names, in that order, as a matrix of its own.

@@ -9,7 +9,7 @@
 namespace gracemoe {
 namespace {
 
-constexpr int kGridBits = 18;
+constexpr int kGridBits = 14;      // docs/numerics.md weighs range against rounding
 constexpr int kLowestGrid = -120;  // 1.5 * 2^23 of it, and products near it, stay normal numbers
 
 class MoeLayer final : public FeedForwardBlock {

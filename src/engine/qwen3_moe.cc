@@ -6,17 +6,11 @@ namespace gracemoe {
 
 TransformerParts load_qwen3_moe(ModelLoader& load) {
   const ModelConfig& c = load.config();
-  const int q = c.heads * c.head_dim;
-  const int kv = c.kv_heads * c.head_dim;
   const GroupedQueryOptions options{c.heads,    c.kv_heads,
                                     c.head_dim, plain_rope(c.head_dim, c.rope_theta),
                                     c.rms_eps,  QueryKeyNorm::kPerHead};
   return load.decoder([&](const std::string& p) {
-    GroupedQueryWeights w;
-    w.query = load.linear(p + "q_proj.weight", q, c.hidden);
-    w.key = load.linear(p + "k_proj.weight", kv, c.hidden);
-    w.value = load.linear(p + "v_proj.weight", kv, c.hidden);
-    w.output = load.linear(p + "o_proj.weight", c.hidden, q);
+    GroupedQueryWeights w = load.projections(p);
     w.query_norm = load.vector(p + "q_norm.weight", c.head_dim);
     w.key_norm = load.vector(p + "k_norm.weight", c.head_dim);
     return make_grouped_query_attention(options, std::move(w), load.backend());

@@ -14,6 +14,7 @@
 #include "engine/step_batch.h"
 #include "model/checkpoint.h"
 #include "model/model_config.h"
+#include "model/shared_hashes.h"
 #include "model/weights.h"
 #include "plan/plan.h"
 
@@ -83,6 +84,8 @@ struct ModelPlacement {
   WeightRounding rounding = WeightRounding::kRefuse;
   // Called with the bytes of the checkpoint that have been taken in so far; may be empty.
   std::function<void(std::int64_t bytes)> progress{};
+  // Told of what all ranks load while it is at hand; which of it this rank reads ahead. Null: none.
+  std::shared_ptr<SharedHashes> hashes{};
 };
 
 // Builds the model of config.architecture. Errors (kInput): tensors missing or of another shape or

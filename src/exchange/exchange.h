@@ -15,7 +15,7 @@
 //          rounded to bf16: not lossless (docs/numerics.md). With float32 elements as fp32.
 // Grid: where TokenRoutes::grid gives a token a power of two g, every weighted output is rounded to
 // a multiple of g before it is summed. Sums of such terms are exact in float32 as long as they stay
-// below 2^24 g, so that no order of additions, and no partial sum, changes a single bit: `fp32`
+// below 2^23 g, so that no order of additions, and no partial sum, changes a single bit: `fp32`
 // then gives what `exact` gives. Beyond that bound a sum is still right to float32 rounding. Order
 // of every sum, at home, on a gateway and on an expert's device: by top-k slot, a partial sum
 // standing where the first of its slots stands; acc starts at 0 and takes acc += weight * row or

@@ -24,12 +24,6 @@ std::uint64_t routing_hash(const ModelConfig& config) {
                      1.0 * config.shared_width});
 }
 
-std::uint64_t positions_hash(const ModelConfig& config) {
-  const YarnConfig yarn = config.yarn.value_or(YarnConfig{});
-  return combine(config.yarn ? 1 : 0, {yarn.factor, yarn.beta_fast, yarn.beta_slow, yarn.mscale,
-                                       yarn.mscale_all_dim, yarn.original_positions});
-}
-
 }  // namespace
 
 bool is_expert_tensor(const std::string& name) {
@@ -56,26 +50,6 @@ std::string fingerprint(Checkpoint& checkpoint, const ModelConfig& config) {
     const Bf16Weights weights =
         bf16_weights(router, WeightRounding::kNearest, router_tensor(layer));
     hash = hash_bytes(std::as_bytes(weights.data), hash);
-  }
-  return hex64(hash);
-}
-
-std::string shared_digest(const Checkpoint& checkpoint, const ModelConfig& config) {
-  std::uint64_t hash = hash_combine(std::bit_cast<std::uint64_t>(config.rope_theta),
-                                    std::bit_cast<std::uint64_t>(config.rms_eps));
-  hash = hash_combine(hash, static_cast<std::uint64_t>(config.max_positions));
-  hash = hash_combine(hash, positions_hash(config));
-  for (const int token : config.eos_tokens)
-    hash = hash_combine(hash, static_cast<std::uint64_t>(token));
-  for (const auto& [name, tensor] : checkpoint.all()) {
-    hash = hash_bytes(std::as_bytes(std::span(name)), hash);
-    for (const std::int64_t size : tensor->shape)
-      hash = hash_combine(hash, static_cast<std::uint64_t>(size));
-    hash = hash_combine(hash, static_cast<std::uint64_t>(tensor->dtype));
-    if (!is_expert_tensor(name)) {
-      hash = hash_bytes(tensor->bytes, hash);
-      MappedFile::release(tensor->bytes);
-    }
   }
   return hex64(hash);
 }

@@ -17,11 +17,6 @@ namespace gracemoe {
 // Errors (kInput): as Checkpoint::tensor.
 std::string fingerprint(Checkpoint& checkpoint, const ModelConfig& config);
 
-// What the ranks of a run compare: 16 hexadecimal digits over all of `config` that changes a
-// result, names and shapes of all tensors, and the bytes of those that every rank loads (all but
-// the experts: each rank reads only its own). Cost: reads these tensors once, some GB a second.
-std::string shared_digest(const Checkpoint& checkpoint, const ModelConfig& config);
-
 // Whether a tensor belongs to one expert of a mixture (not to the shared ones).
 bool is_expert_tensor(const std::string& name);
 

@@ -99,6 +99,9 @@ class Runner {
   }
 
   void retire() {
+    if (options_.end_cache)
+      for (const auto& s : active_)
+        if (s->done) options_.end_cache(*s->request, *s->completion, std::move(s->cache));
     if (options_.deliver)
       for (const auto& s : active_)
         if (s->done) finished_.push_back(std::move(*s->completion));
@@ -116,8 +119,11 @@ class Runner {
       completions_[next_].id = request.id;
       const int positions = static_cast<int>(request.prompt.size()) + request.max_new_tokens;
       active_.push_back(std::unique_ptr<Sequence>(
-          new Sequence{&request, &completions_[next_], model_.make_cache(positions)}));
-      waiting += static_cast<std::int64_t>(request.prompt.size());
+          new Sequence{&request, &completions_[next_],
+                       options_.begin_cache ? options_.begin_cache(request, positions)
+                                            : model_.make_cache(positions)}));
+      active_.back()->computed = active_.back()->cache.length();
+      waiting += static_cast<std::int64_t>(request.prompt.size()) - active_.back()->computed;
       ++next_;
     }
   }
@@ -202,6 +208,23 @@ class Runner {
 };
 
 }  // namespace
+
+std::int64_t cache_positions(std::span<const Request> mine, const RunOptions& options) {
+  std::vector<std::int64_t> answered, read;  // positions of requests that generate, and of others
+  for (const Request& request : mine)
+    (request.max_new_tokens > 0 ? answered : read)
+        .push_back(static_cast<std::int64_t>(request.prompt.size()) + request.max_new_tokens);
+  std::sort(answered.rbegin(), answered.rend());
+  std::sort(read.rbegin(), read.rend());
+  std::int64_t positions = 0;
+  const auto most = static_cast<std::size_t>(options.max_sequences);
+  for (std::size_t i = 0; i < std::min(most, answered.size()); ++i) positions += answered[i];
+  // A prompt that is only read leaves when it has been: fewer than a step's rows wait.
+  std::int64_t waiting = 0;
+  for (std::size_t i = 0; i < read.size() && (i < 2 || waiting < options.max_rows); ++i)
+    waiting += read[i];
+  return positions + waiting;
+}
 
 std::vector<Completion> run_requests(Transformer& model, Transport& transport,
                                      std::span<const Request> mine, const RunOptions& options,

@@ -26,6 +26,11 @@ struct RunOptions {
   // Called on every rank after each step with tokens done on all ranks together (prompt and
   // generated).
   std::function<void(std::int64_t tokens_done)> progress;
+  // Set both or neither: gives a request its cache, with room for `positions`, which may hold the
+  // first tokens of the prompt already (never all of them); and takes it back at the request's end.
+  std::function<KvCache(const Request& request, int positions)> begin_cache;
+  std::function<void(const Request& request, const Completion& completion, KvCache cache)>
+      end_cache;
   // If set, called on a request's home after each of its tokens; false ends the request (kStop).
   std::function<bool(const Request& request, int token)> accept;
   // If set, called on every rank after each step in which a request ended on some rank, with those
@@ -42,6 +47,9 @@ struct RunTimes {
   double decode_s = 0;      // of it, the other steps
   std::int64_t steps = 0;
 };
+
+// The most positions that caches have room for at once on a rank that runs these requests.
+std::int64_t cache_positions(std::span<const Request> mine, const RunOptions& options);
 
 // Collective. `mine`: the requests whose home is this rank. Completions come in the order of
 // `mine`.

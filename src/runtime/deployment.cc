@@ -4,6 +4,7 @@
 #include "base/progress.h"
 #include "metrics/memory.h"
 #include "model/fingerprint.h"
+#include "model/shared_hashes.h"
 #include "plan/contiguous.h"
 #include "runtime/footprint.h"
 #include "runtime/host.h"
@@ -19,14 +20,21 @@ Deployment::Deployment(const DeploymentOptions& options, const Topology& topolog
   const bool packs = !options_.reference_backend;
   std::shared_ptr<HostMemory> shared = packs ? share_memory(transport_, host) : nullptr;
   FootprintOptions size;
+  size.element_bytes = options_.reference_backend ? 4 : 2;
+  size.int8 = options_.cpu.weights == "int8";
   size.rows = options_.rows;
+  size.cache_positions = options_.cache_positions;
   const auto available = options_.memory_bytes > 0
                              ? static_cast<std::int64_t>(options_.memory_bytes)
                              : available_memory();
   require_memory(transport_, host, footprint(config_, *checkpoint_, plan_, transport_.rank(), size),
                  shared != nullptr, available);
-  together(transport_, [&] { load(std::move(shared)); });
-  agree();
+  const auto hashes = std::make_shared<SharedHashes>(*checkpoint_, host.member, host.members);
+  together(transport_, [&] {
+    load(std::move(shared), hashes);
+    hashes->sum();
+  });
+  agree(shared_digest(*checkpoint_, config_, host_sum(transport_, host, hashes->sum())));
 }
 
 std::string Deployment::model_name() const {
@@ -50,7 +58,8 @@ void Deployment::read() {
     check_plan_fits(plan_, target, options_.plan.empty() ? "plan" : options_.plan.string());
 }
 
-void Deployment::load(std::shared_ptr<HostMemory> shared) {
+void Deployment::load(std::shared_ptr<HostMemory> shared,
+                      const std::shared_ptr<SharedHashes>& hashes) {
   const int moe_layers = static_cast<int>(config_.moe_layers.size());
   CpuOptions cpu = options_.cpu;
   cpu.shared = std::move(shared);
@@ -69,19 +78,19 @@ void Deployment::load(std::shared_ptr<HostMemory> shared) {
   constexpr std::int64_t kMegabyte = 1'000'000;
   ProgressBar bar("load", "MB", (need.dense + need.experts) / kMegabyte,
                   !options_.progress || transport_.rank() != 0);
-  model_ = make_transformer(config_, *checkpoint_, *backend_,
-                            {plan_, context, options_.rounding,
-                             [&bar](std::int64_t bytes) { bar.update(bytes / kMegabyte); }});
+  model_ =
+      make_transformer(config_, *checkpoint_, *backend_,
+                       {plan_, context, options_.rounding,
+                        [&bar](std::int64_t bytes) { bar.update(bytes / kMegabyte); }, hashes});
 }
 
 // All ranks must hold the same model and compute with the same kernels, or results would depend on
 // where a token lives.
-void Deployment::agree() const {
+void Deployment::agree(const std::string& weights) const {
   Plan nameless = plan_;  // equal weights may lie in folders of other names
   nameless.model.clear();
   const std::string plan = plan_text(nameless);
-  const std::string mine = "model " + fingerprint_ + " with weights " +
-                           shared_digest(*checkpoint_, config_) + ", plan " +
+  const std::string mine = "model " + fingerprint_ + " with weights " + weights + ", plan " +
                            hex64(hash_bytes(std::as_bytes(std::span(plan)))) + ", backend " +
                            backend_->name();
   const Bytes root = transport_.broadcast(std::as_bytes(std::span(mine)), 0);

@@ -27,7 +27,8 @@ struct DeploymentOptions {
   CpuOptions cpu;
   bool record_routing = false;
   WeightRounding rounding = WeightRounding::kRefuse;
-  int rows = 512;           // of a step, for the memory that buffers take
+  int rows = 512;                    // of a step, for the memory that buffers take
+  std::int64_t cache_positions = 0;  // likewise, of the sequences that this rank holds at once
   double memory_bytes = 0;  // of this machine, for its ranks together; 0: what is available
   bool progress = false;    // a bar of the bytes that rank 0 loads
 };
@@ -58,8 +59,8 @@ class Deployment {
 
  private:
   void read();
-  void load(std::shared_ptr<HostMemory> shared);
-  void agree() const;
+  void load(std::shared_ptr<HostMemory> shared, const std::shared_ptr<SharedHashes>& hashes);
+  void agree(const std::string& weights) const;
 
   DeploymentOptions options_;
   Topology topology_;

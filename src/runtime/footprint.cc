@@ -2,16 +2,34 @@
 
 #include <algorithm>
 
+#include "compute/backend.h"
 #include "model/fingerprint.h"
 
 namespace gracemoe {
 namespace {
 
-std::int64_t dense_bytes(const Checkpoint& checkpoint) {
-  std::int64_t elements = 0;
-  for (const auto& [name, tensor] : checkpoint.all())
-    if (!is_expert_tensor(name)) elements += tensor->elements();
-  return 2 * elements;
+std::int64_t matrix_bytes(std::int64_t out, std::int64_t in, bool int8) {
+  CpuOptions options;
+  options.weights = int8 ? "int8" : "bf16";
+  return static_cast<std::int64_t>(
+      stored_bytes(options, static_cast<int>(out), static_cast<int>(in)));
+}
+
+// Routers, norms and the embedding stay bf16 in any case.
+bool may_be_int8(const std::string& name, const TensorView& tensor) {
+  return tensor.shape.size() == 2 && name.find(".mlp.gate.weight") == name.npos &&
+         name != "model.embed_tokens.weight";
+}
+
+std::int64_t dense_bytes(const Checkpoint& checkpoint, bool int8) {
+  std::int64_t bytes = 0;
+  for (const auto& [name, tensor] : checkpoint.all()) {
+    if (is_expert_tensor(name)) continue;
+    bytes += int8 && may_be_int8(name, *tensor)
+                 ? matrix_bytes(tensor->shape[0], tensor->shape[1], true)
+                 : 2 * tensor->elements();
+  }
+  return bytes;
 }
 
 // Float32 arrays of a step's rows: the residual stream, its norm and a block's output; what
@@ -31,8 +49,9 @@ std::int64_t buffer_bytes(const ModelConfig& c, const FootprintOptions& options)
 
 }  // namespace
 
-std::int64_t expert_bytes(const ModelConfig& config) {
-  return std::int64_t{2} * 3 * config.expert_width * config.hidden;
+std::int64_t expert_bytes(const ModelConfig& config, bool int8) {
+  return 2 * matrix_bytes(config.expert_width, config.hidden, int8) +
+         matrix_bytes(config.hidden, config.expert_width, int8);
 }
 
 std::int64_t cache_bytes(const ModelConfig& config, std::int64_t element_bytes) {
@@ -45,9 +64,9 @@ Footprint footprint(const ModelConfig& config, const Checkpoint& checkpoint, con
   for (std::size_t layer = 0; layer < plan.layers.size(); ++layer)
     instances += static_cast<std::int64_t>(plan.experts_on(static_cast<int>(layer), device).size());
   Footprint need;
-  need.dense = dense_bytes(checkpoint);
-  need.experts = instances * expert_bytes(config);
-  need.cache = cache_bytes(config, options.element_bytes) * options.sequences * options.positions;
+  need.dense = dense_bytes(checkpoint, options.int8);
+  need.experts = instances * expert_bytes(config, options.int8);
+  need.cache = cache_bytes(config, options.element_bytes) * options.cache_positions;
   need.buffers = buffer_bytes(config, options);
   return need;
 }

@@ -9,11 +9,11 @@
 namespace gracemoe {
 
 struct FootprintOptions {
-  std::int64_t element_bytes = 2;  // of weights and cache as kept: 2, or 4 for the cache of the
-                                   // reference backend
-  int rows = 512;                  // of a step
-  int sequences = 0;               // held at once, each with room for `positions`
-  int positions = 0;
+  std::int64_t element_bytes = 2;    // of rows and caches: 2, or 4 with the reference backend
+  bool int8 = false;                 // weights kept in 8 bits where CpuOptions::weights says so
+  int rows = 512;                    // of a step
+  std::int64_t cache_positions = 0;  // of all sequences held at once, together
+  int sequences = 0;                 // of these, each with logits
 };
 
 // Bytes.
@@ -26,10 +26,10 @@ struct Footprint {
 };
 
 // Bytes that one expert takes, and one position of one sequence in the caches of all layers.
-std::int64_t expert_bytes(const ModelConfig& config);
+std::int64_t expert_bytes(const ModelConfig& config, bool int8);
 std::int64_t cache_bytes(const ModelConfig& config, std::int64_t element_bytes);
 
-// Weights count 2 bytes an element, as bf16, whatever type the checkpoint has.
+// Weights count 2 bytes an element, as bf16, whatever type the checkpoint has, or what int8 takes.
 Footprint footprint(const ModelConfig& config, const Checkpoint& checkpoint, const Plan& plan,
                     int device, const FootprintOptions& options);
 

@@ -83,6 +83,17 @@ std::shared_ptr<HostMemory> share_memory(Transport& transport, const HostRanks& 
   return nullptr;
 }
 
+std::uint64_t host_sum(Transport& transport, const HostRanks& host, std::uint64_t mine) {
+  struct Part {
+    std::uint64_t value;
+    std::int32_t leader;
+  };
+  std::uint64_t sum = 0;
+  for (const Part& part : all_gather(transport, Part{mine, host.leader}))
+    if (part.leader == host.leader) sum += part.value;
+  return sum;
+}
+
 void require_memory(Transport& transport, const HostRanks& host, const Footprint& need,
                     bool dense_once, std::int64_t available) {
   Need sum{0, 0, 0, 0, available, host.leader, 0};
@@ -106,8 +117,8 @@ void require_memory(Transport& transport, const HostRanks& host, const Footprint
          gigabytes(total) + " (experts " + gigabytes(sum.experts) + ", other weights " +
              gigabytes(sum.dense) + ", caches " + gigabytes(sum.cache) + ", buffers " +
              gigabytes(sum.buffers) + ")",
-         "spread the model over more machines, use a plan with fewer copies, or free memory; "
-         "--memory-gb sets another limit"});
+         "spread the model over more machines, use a plan with fewer copies, shorter answers or "
+         "fewer --max-sequences, or free memory; --memory-gb sets another limit"});
   });
 }
 

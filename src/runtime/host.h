@@ -22,6 +22,9 @@ HostRanks host_ranks(Transport& transport);
 // reach each other's (containers of their own). Collective.
 std::shared_ptr<HostMemory> share_memory(Transport& transport, const HostRanks& host);
 
+// The sum over the ranks of this machine, at each of them. Collective.
+std::uint64_t host_sum(Transport& transport, const HostRanks& host, std::uint64_t mine);
+
 // Error (AgreedError, kInput) naming each sum, if the ranks of a machine together need more than
 // `available` bytes (0: unknown, nothing is refused; their least counts). `dense_once`: what all
 // hold alike is kept once. Collective.

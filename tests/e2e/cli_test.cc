@@ -74,6 +74,11 @@ TEST(Cli, TruncatedWeights) {
 TEST(Cli, AModelThatDoesNotFitIsRefusedBeforeLoading) {
   expect_refusal(run_process(generation(kModel, {"--memory-gb", "0.01"})),
                  "memory of a machine with 1 rank: got 10.0 MB");
+  // What the answers' caches take counts too.
+  expect_refusal(
+      run_process(program({"generate", "--model", kSource + "/tests/data/deepseek_v2_tiny",
+                           "--prompt", "a", "--max-tokens", "160000", "--memory-gb", "0.03"})),
+      "caches 38.4 MB");
 }
 
 // From nothing to text and figures with a made checkpoint of another architecture.
@@ -95,6 +100,10 @@ TEST(Cli, MadeCheckpointsRunAndAreInspected) {
   EXPECT_THAT(inspect.out, HasSubstr("shared experts of width 64"));
   EXPECT_THAT(inspect.out, HasSubstr("48.0 kB"));  // 2 x 100 x 240
   EXPECT_THAT(inspect.out, HasSubstr("yes"));
+  const ProcessResult int8 =
+      run_process(program({"inspect", "--model", made, "--positions", "100", "--weights", "int8"}));
+  EXPECT_THAT(int8.out, HasSubstr("memory a device, int8 weights, with 1 sequence of 100"));
+  EXPECT_THAT(int8.out, HasSubstr(" 102.4 kB "));  // of experts, below
   expect_refusal(run_process(program({"make-checkpoint", "--preset", "none", "--out", made})),
                  "preset: got 'none'");
 }

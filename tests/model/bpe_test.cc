@@ -151,9 +151,9 @@ std::string file_error(const std::function<void(Json&)>& change) {
 TEST(TokenizerFile, RefusesByName) {
   EXPECT_EQ(file_error([](Json&) {}), "");
   EXPECT_THAT(file_error([](Json& json) {
-                json["normalizer"] = {{"type", "Strip"}};
+                json["normalizer"] = {{"type", "Nmt"}};
               }),
-              HasSubstr("tokenizer.json: normalizer: type: got 'Strip'"));
+              HasSubstr("tokenizer.json: normalizer: type: got 'Nmt'"));
   EXPECT_THAT(file_error([](Json& json) {
                 json["pre_tokenizer"] = {{"type", "Whitespace"}};
               }),

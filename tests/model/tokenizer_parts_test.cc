@@ -141,10 +141,32 @@ TEST(Normalizer, Forms) {
   EXPECT_EQ(normalize(R"({"type": "Sequence", "normalizers": []})", "A"), "A");
   EXPECT_THAT(error_of([] {
                 normalize(R"({"type": "Sequence", "normalizers":
-                                      [{"type": "Prepend"}]})",
+                                      [{"type": "Nmt"}]})",
                           "");
               }),
-              AllOf(HasSubstr("normalizers[0]"), HasSubstr("'Prepend'"), HasSubstr("NFKC")));
+              AllOf(HasSubstr("normalizers[0]"), HasSubstr("'Nmt'"), HasSubstr("NFKC")));
+}
+
+// scripts/fuzz-tokenizers holds these to the original library, in sequences of them.
+TEST(Normalizer, PrependReplaceStrip) {
+  const std::string prepend = R"({"type": "Prepend", "prepend": "\u2581"})";
+  EXPECT_EQ(normalize(prepend, "a b"), "\u2581a b");
+  EXPECT_EQ(normalize(prepend, ""), "");
+  const std::string literal =
+      R"({"type": "Replace", "pattern": {"String": "l."}, "content": "$1"})";
+  EXPECT_EQ(normalize(literal, "l.lal.l."), "$1la$1$1");
+  const std::string regex = R"({"type": "Replace", "pattern": {"Regex": "\\s+"}, "content": "_"})";
+  EXPECT_EQ(normalize(regex, " a \n b"), "_a_b");
+  EXPECT_EQ(normalize(R"({"type": "Strip", "strip_left": true, "strip_right": true})",
+                      "\u3000\u00a0 a b\u200b \n"),
+            "a b\u200b");
+  EXPECT_EQ(normalize(R"({"type": "Strip", "strip_left": false, "strip_right": true})", " a "),
+            " a");
+  EXPECT_EQ(normalize(R"({"type": "Strip", "strip_left": true, "strip_right": false})", " \t"), "");
+  EXPECT_THAT(error_of([] {
+                normalize(R"({"type": "Replace", "pattern": {"String": ""}, "content": "x"})", "");
+              }),
+              HasSubstr("pattern: String: got an empty string"));
 }
 
 // --- pre-tokenizer

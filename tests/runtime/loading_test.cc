@@ -96,6 +96,34 @@ TEST(Loading, AMachineWithoutTheMemoryIsRefusedWithTheNumbers) {
                              HasSubstr("experts 25.2 MB")));
 }
 
+// Caches and int8 count, and the refusal says so.
+TEST(Loading, WhatARunWouldHoldIsPartOfWhatMustFit) {
+  DeploymentOptions options = options_of(test_data("deepseek_v2_tiny"));
+  const std::int64_t position = (32 + 8) * 3 * 2;  // of latent attention
+  options.memory_bytes = 2e9;
+  EXPECT_EQ(error_of([&] { logits_of(options); }), "");
+  options.cache_positions = 10'000'000;
+  EXPECT_THAT(error_of([&] { logits_of(options); }),
+              AllOf(HasSubstr("got 2.0 GB"), HasSubstr("caches 2.4 GB")));
+  EXPECT_EQ(options.cache_positions * position, 2'400'000'000);
+  options.memory_bytes = 2.43e9;  // 10 MB of buffers and 1 MB of weights beside them
+  EXPECT_EQ(error_of([&] { logits_of(options); }), "");
+}
+
+TEST(Loading, CachesAreThoseOfTheSequencesHeldAtOnce) {
+  std::vector<Request> requests;
+  for (const int size : {5, 9, 2, 7})
+    requests.push_back({requests.size(), std::vector<int>(static_cast<std::size_t>(size), 1), 10});
+  RunOptions how;
+  EXPECT_EQ(cache_positions(requests, how), 23 + 40);
+  how.max_sequences = 2;
+  EXPECT_EQ(cache_positions(requests, how), 19 + 17);
+  for (Request& request : requests) request.max_new_tokens = 0;
+  how.max_rows = 10;
+  EXPECT_EQ(cache_positions(requests, how), 9 + 7);
+  EXPECT_EQ(cache_positions({}, how), 0);
+}
+
 TEST(Loading, TellsTheBytesTakenIn) {
   const ModelConfig config = read_model_config(test_data("deepseek_v2_tiny_q"));
   Checkpoint checkpoint(test_data("deepseek_v2_tiny_q"));
@@ -128,12 +156,15 @@ TEST(Footprint, CountsWeightsCachesAndNothingTwice) {
         {"", "", c.experts, c.top_k, static_cast<int>(c.moe_layers.size()), Topology::grid(1, 1)});
     FootprintOptions options;
     options.sequences = 3;
-    options.positions = 100;
+    options.cache_positions = 3 * 100;
     const Footprint need = footprint(c, checkpoint, plan, 0, options);
     EXPECT_EQ(need.dense + need.experts, checkpoint.bytes_total()) << model;
     EXPECT_EQ(need.cache, 3 * 100 * cache_bytes(c, 2)) << model;
     EXPECT_GT(need.buffers, 0);
   }
+  // In int8 a weight takes a byte, and 64 of them 2 bytes more.
+  const ModelConfig c = read_model_config(test_data("qwen3_moe_tiny"));
+  EXPECT_EQ(expert_bytes(c, true), 2 * 32 * (64 + 2) + 64 * (32 + 2));
   // DeepSeek-V2: (kv_lora_rank + qk_rope) x layers x element size.
   EXPECT_EQ(cache_bytes(read_model_config(test_data("deepseek_v2_tiny")), 2), (32 + 8) * 3 * 2);
 }

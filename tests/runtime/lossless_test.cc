@@ -7,20 +7,12 @@
 
 #include "plan/contiguous.h"
 #include "planner/planner.h"
-#include "runtime/collect.h"
-#include "runtime/text_windows.h"
 #include "support/demo.h"
+#include "support/rank_runs.h"
 #include "support/temp_dir.h"
-#include "support/thread_transport.h"
 
 namespace gracemoe {
 namespace {
-
-struct Outcome {
-  std::vector<Completion> completions;
-  RoutingTrace trace;
-  RunStatistics statistics;
-};
 
 // The golden file's 64 prompts of 48 tokens from all three texts.
 std::vector<Request> prompts(int count, int max_new) {
@@ -35,28 +27,6 @@ std::vector<Request> prompts(int count, int max_new) {
   return requests;
 }
 
-Outcome run(const DeploymentOptions& options, const Topology& topology,
-            const std::vector<Request>& requests, int max_rows) {
-  Outcome outcome;
-  run_ranks(topology.devices(), [&](Transport& transport) {
-    Deployment deployment(options, topology, transport);
-    RunOptions how;
-    how.ignore_eos = true;
-    how.logit_hashes = true;
-    how.max_rows = max_rows;
-    RunTimes times;
-    const auto mine =
-        run_requests(deployment.model(), transport,
-                     requests_of(requests, transport.rank(), transport.size()), how, times);
-    auto completions = collect_completions(transport, mine);
-    auto statistics = collect_statistics(deployment, times, {}, "here");
-    auto trace = collect_trace(deployment, "mixed");
-    if (transport.rank() == 0)
-      outcome = {std::move(completions), std::move(trace), std::move(statistics)};
-  });
-  return outcome;
-}
-
 // What one rank gives: 64 prompts x 32 tokens, or a shorter run for the wider sweeps.
 const Outcome& one_rank(bool reference, int count, int max_new) {
   static std::map<std::tuple<bool, int, int>, Outcome> known;
@@ -66,23 +36,9 @@ const Outcome& one_rank(bool reference, int count, int max_new) {
   if (outcome.completions.empty()) {
     DeploymentOptions options = demo_options(reference);
     options.record_routing = true;
-    outcome = run(options, Topology::grid(1, 1), prompts(count, max_new), 512);
+    outcome = run_on_ranks(options, Topology::grid(1, 1), prompts(count, max_new), 512);
   }
   return outcome;
-}
-
-int differing_tokens(const Outcome& a, const Outcome& b) {
-  int count = 0;
-  for (std::size_t i = 0; i < a.completions.size(); ++i)
-    for (std::size_t t = 0; t < a.completions[i].tokens.size(); ++t)
-      count += a.completions[i].tokens[t] != b.completions[i].tokens[t];
-  return count;
-}
-
-bool same_logits(const Outcome& a, const Outcome& b) {
-  for (std::size_t i = 0; i < a.completions.size(); ++i)
-    if (a.completions[i].logit_hashes != b.completions[i].logit_hashes) return false;
-  return true;
 }
 
 std::string make_plan_file(const TempDir& folder, const std::string& preset,
@@ -123,11 +79,8 @@ TEST_P(Lossless, SameTokensAndChoicesUnderEveryPlanExchangeAndRouting) {
           // and is given a quarter of the work.
           const bool whole = reduction == Reduction::kFp32;
           const Outcome& want = whole ? all : few;
-          const Outcome got = run(options, topology, whole ? requests : few_requests, 512);
-          ASSERT_EQ(got.completions.size(), want.completions.size()) << name;
-          EXPECT_EQ(differing_tokens(got, want), 0) << name;
-          EXPECT_TRUE(got.trace.experts == want.trace.experts) << name;
-          EXPECT_TRUE(same_logits(got, want)) << name;
+          const Outcome got = run_on_ranks(options, topology, whole ? requests : few_requests, 512);
+          expect_same(got, want, name);
         }
       }
     }
@@ -148,10 +101,8 @@ TEST_P(Lossless, WhateverIsDoneMeanwhile) {
       options.overlap = overlap;
       options.intra = intra;
       const std::string name = std::string(to_string(overlap)) + " " + to_string(intra);
-      const Outcome got = run(options, topology, prompts(32, 16), 150);
-      EXPECT_EQ(differing_tokens(got, want), 0) << name;
-      EXPECT_TRUE(got.trace.experts == want.trace.experts) << name;
-      EXPECT_TRUE(same_logits(got, want)) << name;
+      const Outcome got = run_on_ranks(options, topology, prompts(32, 16), 150);
+      expect_same(got, want, name);
     }
   }
 }
@@ -165,9 +116,8 @@ TEST_P(Lossless, ReferenceBackendExactlyToo) {
   options.record_routing = true;
   options.plan = make_plan_file(folder, "grace", topology);
   options.reduction = Reduction::kExact;
-  const Outcome got = run(options, topology, prompts(6, 4), 512);
-  EXPECT_EQ(differing_tokens(got, want), 0);
-  EXPECT_TRUE(same_logits(got, want));
+  const Outcome got = run_on_ranks(options, topology, prompts(6, 4), 512);
+  expect_same(got, want, GetParam());
 }
 
 // What crosses is counted twice: by the exchange, and here from the recorded choices and the plan
@@ -178,7 +128,7 @@ TEST_P(Lossless, CrossNodePayloadIsWhatTraceAndPlanSay) {
   DeploymentOptions options = demo_options(false);
   options.record_routing = true;
   options.plan = make_plan_file(folder, "grace", topology);
-  const Outcome got = run(options, topology, prompts(16, 8), 100);
+  const Outcome got = run_on_ranks(options, topology, prompts(16, 8), 100);
   const Plan plan = read_plan(options.plan);
   const auto selector = make_selector(options.routing, plan);
   constexpr std::int64_t kRow = 256 * 2;
@@ -234,12 +184,11 @@ TEST(Batching, AnyCutGivesTheSameLogits) {
   DeploymentOptions options = demo_options(false);
   options.record_routing = true;
   for (const int max_rows : {7, 64, 4096}) {
-    const Outcome got = run(options, Topology::grid(1, 1), prompts(64, 32), max_rows);
-    EXPECT_TRUE(same_logits(got, want)) << max_rows;
-    EXPECT_TRUE(got.trace.experts == want.trace.experts) << max_rows;
+    const Outcome got = run_on_ranks(options, Topology::grid(1, 1), prompts(64, 32), max_rows);
+    expect_same(got, want, std::to_string(max_rows));
   }
   options.cpu.threads = 2;
-  EXPECT_TRUE(same_logits(run(options, Topology::grid(1, 1), prompts(64, 32), 512), want));
+  expect_same(run_on_ranks(options, Topology::grid(1, 1), prompts(64, 32), 512), want, "2 threads");
 }
 
 // Ranks with nothing to do take part: 1 prompt on 4 ranks.
@@ -248,7 +197,7 @@ TEST(Batching, RanksWithoutRequestsTakePart) {
   DeploymentOptions options = demo_options(false);
   options.record_routing = true;
   options.reduction = Reduction::kExact;
-  const Outcome got = run(options, Topology::grid(2, 2), prompts(1, 32), 512);
+  const Outcome got = run_on_ranks(options, Topology::grid(2, 2), prompts(1, 32), 512);
   ASSERT_EQ(got.completions.size(), 1u);
   EXPECT_EQ(got.completions[0].logit_hashes, want.completions[0].logit_hashes);
 }

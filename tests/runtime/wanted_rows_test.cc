@@ -2,18 +2,11 @@
 // logits on any ranks, recorded or not.
 #include <gtest/gtest.h>
 
-#include "runtime/collect.h"
-#include "runtime/text_windows.h"
 #include "support/demo.h"
-#include "support/thread_transport.h"
+#include "support/rank_runs.h"
 
 namespace gracemoe {
 namespace {
-
-struct Outcome {
-  std::vector<Completion> completions;
-  RunStatistics statistics;
-};
 
 std::vector<Request> prompts() {
   std::vector<Request> requests;
@@ -25,32 +18,9 @@ std::vector<Request> prompts() {
   return requests;
 }
 
+// Prompts in chunks: there are steps without a wanted row.
 Outcome run(const DeploymentOptions& options, const Topology& topology) {
-  Outcome outcome;
-  const std::vector<Request> requests = prompts();
-  run_ranks(topology.devices(), [&](Transport& transport) {
-    Deployment deployment(options, topology, transport);
-    RunOptions how;
-    how.ignore_eos = true;
-    how.logit_hashes = true;
-    how.max_rows = 16;  // prompts in chunks: steps without a wanted row
-    RunTimes times;
-    const auto mine =
-        run_requests(deployment.model(), transport,
-                     requests_of(requests, transport.rank(), transport.size()), how, times);
-    auto completions = collect_completions(transport, mine);
-    auto statistics = collect_statistics(deployment, times, {}, "here");
-    if (transport.rank() == 0) outcome = {std::move(completions), std::move(statistics)};
-  });
-  return outcome;
-}
-
-void expect_same(const Outcome& got, const Outcome& want, const std::string& name) {
-  ASSERT_EQ(got.completions.size(), want.completions.size()) << name;
-  for (std::size_t i = 0; i < got.completions.size(); ++i) {
-    EXPECT_EQ(got.completions[i].tokens, want.completions[i].tokens) << name;
-    EXPECT_EQ(got.completions[i].logit_hashes, want.completions[i].logit_hashes) << name;
-  }
+  return run_on_ranks(options, topology, prompts(), 16);
 }
 
 std::int64_t load_of(const Outcome& outcome, std::size_t layer) {

@@ -2,7 +2,6 @@
 #pragma once
 #include <algorithm>
 #include <cstddef>
-#include <cstring>
 #include <functional>
 
 #include "compute/backend.h"
@@ -29,30 +28,11 @@ struct PackedShape {
 // zeros.
 using WeightRow = std::function<const bf16*(std::size_t o)>;
 
-// Elements [first, last) of a row (null: zeros) -> pairs, a panel's width apart.
-inline void pack_line(const bf16* row, std::size_t first, std::size_t last, bf16* to) {
-  constexpr bf16 kZero[2] = {};
-  std::size_t k = first;
-  for (; k + 2 <= last; k += 2, to += kPanel * 2) {
-    std::memcpy(to, row ? row + k : kZero, sizeof(kZero));
-  }
-  if (k == last) return;
-  to[0] = row ? row[k] : bf16{};
-  to[1] = bf16{};
-}
-
 // The rows of a panel -> the panel. In squares of a cache line of a row by 32 rows: rows a page
 // apart would evict each other if they were read side by side.
-inline void pack_bf16_panel(const bf16* const* rows, std::size_t in, bf16* panel) {
-  constexpr std::size_t kLine = 32;
-  for (std::size_t first = 0; first < in; first += kLine) {
-    for (std::size_t c = 0; c < kPanel; ++c) {
-      pack_line(rows[c], first, std::min(first + kLine, in), panel + (first * kPanel + c * 2));
-    }
-  }
-}
+void pack_bf16_panel(const bf16* const* rows, std::size_t in, bf16* panel);
 
-// The same in int8 by blocks (int8_panel.cc): a scale is the block's largest value over 127,
+// The same in int8 by blocks: a scale is the block's largest value over 127,
 // rounded to bf16; NaN or infinity makes it NaN.
 void pack_int8_panel(const bf16* const* rows, std::size_t in, std::byte* panel);
 

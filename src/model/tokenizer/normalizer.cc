@@ -5,9 +5,11 @@
 #include <unicode/uchar.h>
 #include <unicode/uniset.h>
 
-#include <map>
+#include <algorithm>
+#include <memory>
 
 #include "base/error.h"
+#include "model/tokenizer/regex.h"
 #include "model/tokenizer/utf8.h"
 
 namespace gracemoe {
@@ -26,7 +28,11 @@ const icu::UnicodeSet& known_characters() {
   return kKnown;
 }
 
-std::string normal_form(const icu::Normalizer2* form, std::string_view text, UErrorCode status) {
+using Form = const icu::Normalizer2* (*)(UErrorCode&);
+
+std::string normal_form(Form get_form, std::string_view text) {
+  UErrorCode status = U_ZERO_ERROR;
+  const icu::Normalizer2* form = get_form(status);
   std::string result;
   if (U_SUCCESS(status)) {
     icu::StringByteSink<std::string> sink(&result, static_cast<std::int32_t>(text.size()));
@@ -55,6 +61,63 @@ std::string lowercase(std::string_view text) {
   return result;
 }
 
+// Every match of the pattern becomes `content`, as it stands.
+std::string replace(const Regex& pattern, const std::string& content, std::string_view text) {
+  std::string result;
+  std::size_t done = 0;
+  for (const auto& [begin, end] : pattern.find_all(text)) {
+    result += text.substr(done, begin - done);
+    result += content;
+    done = end;
+  }
+  result += text.substr(done);
+  return result;
+}
+
+// A text as a regular expression.
+std::string escaped(const std::string& text) {
+  std::string pattern;
+  for (const char c : text) {
+    if (std::string_view("\\^$.|?*+()[]{}#&-~ \t\n\r\v\f").find(c) != std::string_view::npos)
+      pattern += '\\';
+    pattern += c;
+  }
+  return pattern;
+}
+
+std::shared_ptr<const Regex> read_pattern(const JsonObject& json) {
+  const JsonObject pattern = json.object("pattern");
+  if (pattern.has("Regex"))
+    return std::make_shared<const Regex>(pattern.text("Regex"), pattern.key_name("Regex"));
+  const std::string text = pattern.text("String");
+  if (text.empty()) {
+    fail_input({.what = pattern.key_name("String"),
+                .got = "an empty string",
+                .wanted = "text to replace",
+                .action = ""});
+  }
+  return std::make_shared<const Regex>(escaped(text), pattern.key_name("String"));
+}
+
+std::string strip(std::string_view text, bool left, bool right) {
+  std::size_t begin = text.size(), end = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const Utf8Char next = utf8_at(text, at);
+    if (u_isUWhiteSpace(static_cast<UChar32>(next.code)) == 0) {
+      begin = std::min(begin, at);
+      end = at + next.size;
+    }
+    at += next.size;
+  }
+  if (!left) begin = 0;
+  if (!right) end = text.size();
+  return begin < end ? std::string(text.substr(begin, end - begin)) : std::string();
+}
+
+std::function<std::string(std::string_view)> form(Form get) {
+  return [get](std::string_view text) { return normal_form(get, text); };
+}
+
 }  // namespace
 
 Normalizer::Normalizer(const Json& json, const std::string& name) {
@@ -62,11 +125,6 @@ Normalizer::Normalizer(const Json& json, const std::string& name) {
 }
 
 void Normalizer::add(const Json& json, const std::string& name) {
-  static const std::map<std::string, Step> kTypes{{"NFC", Step::kNfc},
-                                                  {"NFD", Step::kNfd},
-                                                  {"NFKC", Step::kNfkc},
-                                                  {"NFKD", Step::kNfkd},
-                                                  {"Lowercase", Step::kLowercase}};
   const JsonObject object(json, name);
   const std::string type = object.text("type");
   if (type == "Sequence") {
@@ -74,38 +132,40 @@ void Normalizer::add(const Json& json, const std::string& name) {
     for (const Json& part : object.array("normalizers")) {
       add(part, object.key_name("normalizers") + "[" + std::to_string(index++) + "]");
     }
-    return;
-  }
-  const auto found = kTypes.find(type);
-  if (found == kTypes.end()) {
+  } else if (type == "NFC") {
+    steps_.push_back(form(icu::Normalizer2::getNFCInstance));
+  } else if (type == "NFD") {
+    steps_.push_back(form(icu::Normalizer2::getNFDInstance));
+  } else if (type == "NFKC") {
+    steps_.push_back(form(icu::Normalizer2::getNFKCInstance));
+  } else if (type == "NFKD") {
+    steps_.push_back(form(icu::Normalizer2::getNFKDInstance));
+  } else if (type == "Lowercase") {
+    steps_.push_back(lowercase);
+  } else if (type == "Prepend") {
+    steps_.push_back([before = object.text("prepend")](std::string_view text) {
+      return text.empty() ? std::string() : before + std::string(text);
+    });
+  } else if (type == "Replace") {
+    steps_.push_back([pattern = read_pattern(object), content = object.text("content")](
+                         std::string_view text) { return replace(*pattern, content, text); });
+  } else if (type == "Strip") {
+    steps_.push_back([left = object.boolean_or("strip_left", true),
+                      right = object.boolean_or("strip_right", true)](std::string_view text) {
+      return strip(text, left, right);
+    });
+  } else {
     fail_input({.what = object.key_name("type"),
                 .got = "'" + type + "'",
-                .wanted = "NFC, NFD, NFKC, NFKD, Lowercase or a Sequence of them",
+                .wanted = "NFC, NFD, NFKC, NFKD, Lowercase, Prepend, Replace, Strip or a Sequence "
+                          "of them",
                 .action = "this tokenizer needs a normalizer that gracemoe does not have"});
   }
-  steps_.push_back(found->second);
-}
-
-std::string Normalizer::apply_step(Step step, std::string_view text) {
-  UErrorCode status = U_ZERO_ERROR;
-  switch (step) {
-    case Step::kNfc:
-      return normal_form(icu::Normalizer2::getNFCInstance(status), text, status);
-    case Step::kNfd:
-      return normal_form(icu::Normalizer2::getNFDInstance(status), text, status);
-    case Step::kNfkc:
-      return normal_form(icu::Normalizer2::getNFKCInstance(status), text, status);
-    case Step::kNfkd:
-      return normal_form(icu::Normalizer2::getNFKDInstance(status), text, status);
-    case Step::kLowercase:
-      return lowercase(text);
-  }
-  return {};
 }
 
 std::string Normalizer::apply(std::string_view text) const {
   std::string result(text);
-  for (const Step step : steps_) result = apply_step(step, result);
+  for (const Step& step : steps_) result = step(result);
   return result;
 }
 

@@ -1,5 +1,6 @@
 // The "normalizer" of tokenizer.json: what is done to a text before anything looks at it.
 #pragma once
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,15 +12,14 @@ namespace gracemoe {
 class Normalizer {
  public:
   // `json` may be null (no change). Error (kInput): a type other than NFC, NFD, NFKC, NFKD,
-  // Lowercase and Sequence.
+  // Lowercase, Prepend, Replace, Strip and Sequence.
   Normalizer(const Json& json, const std::string& name);
-  // `text` must be UTF-8.
+  // `text` must be UTF-8. Error (kInput) as Regex::find_all.
   std::string apply(std::string_view text) const;
 
  private:
-  enum class Step { kNfc, kNfd, kNfkc, kNfkd, kLowercase };
+  using Step = std::function<std::string(std::string_view text)>;
   void add(const Json& json, const std::string& name);
-  static std::string apply_step(Step step, std::string_view text);
   std::vector<Step> steps_;
 };
 
