@@ -166,7 +166,7 @@ TEST(Normalizer, PrependReplaceStrip) {
   EXPECT_THAT(error_of([] {
                 normalize(R"({"type": "Replace", "pattern": {"String": ""}, "content": "x"})", "");
               }),
-              HasSubstr("pattern: String: got an empty string"));
+              HasSubstr("pattern.String: got an empty string"));
 }
 
 // --- pre-tokenizer
