@@ -33,9 +33,10 @@ WeightView ModelLoader::weight(const std::string& name, int out, int in) {
   const Bf16Weights weights = read(name, {out, in});
   // The owner's last copy may be dropped on a thread that packs.
   const auto taken = [name, bytes, done = done_, ahead = read_ahead_, hashes = placement_.hashes,
-                      mapped = checkpoint_.mapped(), converted = weights.converted](const void*) {
+                      in_file = checkpoint_.in_files(),
+                      converted = weights.converted](const void*) {
     if (hashes != nullptr) hashes->take(name);
-    if (mapped) MappedFile::release(bytes);
+    if (in_file) MappedFile::release(bytes);
     ahead->taken(bytes.size());
     *done += static_cast<std::int64_t>(bytes.size());
   };

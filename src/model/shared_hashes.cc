@@ -29,7 +29,7 @@ std::uint64_t positions_hash(const ModelConfig& config) {
 }  // namespace
 
 SharedHashes::SharedHashes(const Checkpoint& checkpoint, int member, int members)
-    : mapped_(checkpoint.mapped()) {
+    : mapped_(checkpoint.in_files()) {
   int next = 0;
   for (const auto& [name, tensor] : checkpoint.all()) {
     if (is_expert_tensor(name)) continue;

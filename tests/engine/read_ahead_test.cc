@@ -5,7 +5,6 @@
 
 #include <filesystem>
 
-#include "engine/transformer.h"
 #include "model/fingerprint.h"
 #include "plan/contiguous.h"
 
@@ -48,27 +47,6 @@ TEST(ReadAhead, EndsWhereverItIs) {
   { const ReadAhead waiting(std::vector<FilePart>(9, counted), 1); }  // for room that never comes
   ReadAhead going(std::vector<FilePart>(9, counted), 1);
   for (int i = 0; i < 9; ++i) going.taken(memory.size());
-}
-
-// Packing gives pages of mapped files back; memory that no file holds would be cleared by that.
-TEST(RandomWeights, StayWhenTheyHaveBeenPacked) {
-  ModelConfig config = read_model_config(kModel);
-  Checkpoint checkpoint = Checkpoint::random(std::size_t{1} << 20, 1);
-  const auto backend = make_cpu_backend({});
-  const Plan plan =
-      contiguous_plan({"", "", config.experts, config.top_k, 2, Topology::grid(1, 1)});
-  const auto transport = make_local_transport();
-  const auto selector = make_selector(RoutingPolicy::kPrimary, plan);
-  const auto exchange = make_exchange({ExchangeKind::kFlatPerDevice, Reduction::kFp32,
-                                       Element::kBf16, config.hidden, 2, config.experts},
-                                      plan.topology, *transport);
-  config.vocab = 16384;  // a head of 2 MB: whole pages, many
-  make_transformer(config, checkpoint, *backend,
-                   {plan, {0, selector.get(), exchange.get(), nullptr, nullptr, true}});
-  const TensorView& head = checkpoint.tensor("lm_head.weight", {config.vocab, config.hidden});
-  std::size_t zeros = 0;
-  for (const bf16 value : head.as<bf16>()) zeros += value.bits == 0 ? 1 : 0;
-  EXPECT_LT(zeros, head.bytes.size() / 100);
 }
 
 }  // namespace

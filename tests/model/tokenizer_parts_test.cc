@@ -115,6 +115,9 @@ TEST(Regex, Errors) {
   EXPECT_THAT(error_of([] { Regex("(", "t.json: pattern"); }),
               AllOf(HasSubstr("t.json: pattern: got '('"), HasSubstr("a regular expression")));
   EXPECT_THAT(error_of([] { Regex("[[:punct:]]+", "x"); }), HasSubstr("the class [:punct:]"));
+  // Messages with a part of the pattern in them.
+  EXPECT_THAT(error_of([] { Regex(R"(a\p{Nonsense})", "x"); }), HasSubstr("{Nonsense}"));
+  EXPECT_THAT(error_of([] { Regex(R"((?<a>x)\k<other>)", "x"); }), HasSubstr("<other>"));
   // Exponential: stopped after a bounded number of steps.
   const Regex bad("(x+x+)+y", "t.json: pattern");
   EXPECT_THAT(error_of([&] { bad.find_all(std::string(40, 'x')); }),

@@ -22,9 +22,10 @@ const OnigUChar* pointer(const char* text) {
   return reinterpret_cast<const OnigUChar*>(text);
 }
 
-std::string error_text(int code) {
+// Some codes' texts have a part of the pattern in them, which `info` knows.
+std::string error_text(int code, OnigErrorInfo info = {}) {
   std::array<OnigUChar, ONIG_MAX_ERROR_MESSAGE_LEN> text{};
-  const int size = onig_error_code_to_str(text.data(), code);
+  const int size = onig_error_code_to_str(text.data(), code, &info);
   return {reinterpret_cast<const char*>(text.data()), static_cast<std::size_t>(size)};
 }
 
@@ -100,7 +101,7 @@ Regex::Regex(const std::string& pattern, std::string name) : name_(std::move(nam
                             ONIG_OPTION_NONE, ONIG_ENCODING_UTF8, ONIG_SYNTAX_ONIGURUMA, &info);
   if (code != ONIG_NORMAL) {
     fail_input({.what = name_,
-                .got = "'" + pattern + "' (" + error_text(code) + ")",
+                .got = "'" + pattern + "' (" + error_text(code, info) + ")",
                 .wanted = "a regular expression",
                 .action = ""});
   }
