@@ -28,6 +28,10 @@ constexpr std::array<std::pair<Intra, const char*>, 2> kIntras{{
     {Intra::kMpi, "mpi"},
     {Intra::kShared, "shared"},
 }};
+constexpr std::array<std::pair<Packing, const char*>, 2> kPackings{{
+    {Packing::kNone, "none"},
+    {Packing::kSums, "sums"},
+}};
 constexpr int kMaxRanks = 65535;       // a message names ranks in two bytes
 constexpr int kMaxDevicesANode = 256;  // entries name a device inside its node in one byte
 
@@ -75,6 +79,13 @@ Intra parse_intra(const std::string& text) {
 }
 const char* to_string(Intra intra) {
   return name_of(kIntras, intra);
+}
+
+Packing parse_packing(const std::string& text) {
+  return parse_name(kPackings, "packing", text);
+}
+const char* to_string(Packing packing) {
+  return name_of(kPackings, packing);
 }
 
 std::unique_ptr<Exchange> make_exchange(const ExchangeOptions& options, const Topology& topology,

@@ -9,15 +9,10 @@ namespace gracemoe {
 ExchangeBase::ExchangeBase(const ExchangeOptions& options, const Topology& topology,
                            Transport& transport)
     : courier_(options, topology, transport),
-      outbox_(transport.size(), transport.rank(), courier_.rule()) {
+      outbox_(transport.size(), transport.rank(), courier_.rule()),
+      replies_(Replies::none(options, courier_.rule(), transport.size(), transport.rank())) {
   work_.hidden = options.hidden;
   work_.element = options.element;
-  replies_.hidden = options.hidden;
-  replies_.element = options.element;
-  replies_.partial_element = courier_.rule().partial_element;
-  replies_.self = transport.rank();
-  replies_.messages.resize(static_cast<std::size_t>(transport.size()));
-  replies_.from.resize(static_cast<std::size_t>(transport.size()));
 }
 
 const ExpertWork& ExchangeBase::dispatch(int layer, const TokenRoutes& routes,

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "exchange/expert_work.h"
+#include "exchange/packed_reply.h"
 
 namespace gracemoe {
 namespace {
@@ -18,14 +19,7 @@ constexpr int kTagsOfALane = 20;
 constexpr int kEntriesOfAPart = 64;
 
 Replies no_replies(const Clerk& clerk, int ranks) {
-  Replies replies;
-  replies.element = clerk.options().element;
-  replies.partial_element = clerk.rule().partial_element;
-  replies.hidden = clerk.options().hidden;
-  replies.self = clerk.self();
-  replies.messages.resize(static_cast<std::size_t>(ranks));
-  replies.from.resize(static_cast<std::size_t>(ranks));
-  return replies;
+  return Replies::none(clerk.options(), clerk.rule(), ranks, clerk.self());
 }
 
 }  // namespace
@@ -121,7 +115,7 @@ std::span<const std::byte> Flight::shared_with(int rank, int writer) const {
 
 void Flight::send_rows(int to, Kind kind, const RowSet& set, int origin) {
   auto message = std::make_unique<Sent>();
-  RowFormat format = clerk_.format_towards(to, kind == Kind::kRowsCross);
+  RowFormat format = clerk_.format_between(clerk_.self(), to, kind == Kind::kRowsCross);
   format.shared = shared_with(to, clerk_.self());
   const std::size_t payload =
       encode_rows(set, clerk_.stamp(phase(kind), origin), clerk_.self(), format, message->bytes);
@@ -137,9 +131,12 @@ void Flight::send_reply(int to, Kind kind, const RowSet& set, std::span<const Sh
   auto message = std::make_unique<Sent>();
   const Stamp stamp = clerk_.stamp(phase(kind), origin);
   const int units = reply_units(set, clerk_.rule());
-  const std::size_t payload = static_cast<std::size_t>(units) * clerk_.row_bytes();
+  std::size_t payload = static_cast<std::size_t>(units) * clerk_.row_bytes();
   const std::span<const std::byte> shared = shared_with(to, clerk_.self());
-  if (shared.empty()) {
+  if (clerk_.packs_replies(to)) {
+    payload = encode_packed_reply(set, shares, replies, clerk_.rule(), stamp, clerk_.self(),
+                                  message->bytes);
+  } else if (shared.empty()) {
     std::byte* at = begin_reply(stamp, clerk_.self(), units, clerk_.row_bytes(), message->bytes);
     write_reply(set, shares, replies, clerk_.rule(), at);
   } else {
@@ -219,7 +216,7 @@ void Flight::take_transit(int from, Bytes bytes) {
   split.replies = no_replies(clerk_, transport_.size());
   split.replies_awaited = static_cast<int>(paths_.neighbours.size());
   decode_rows(transit.bytes, clerk_.stamp(phase(Kind::kRowsCross)), from,
-              clerk_.format_towards(clerk_.self(), true), split.set);
+              clerk_.format_between(from, clerk_.self(), true), split.set);
   share_rows(split.set, split.set.rows() > 0 ? split.set.row[0] : nullptr);
   split.shares = split.outbox.add(split.set, paths_.next_hop, Copies::kPerRank);
   for (const int rank : paths_.neighbours)
@@ -239,7 +236,7 @@ void Flight::take_arrival(int from, Bytes bytes, bool handed_on) {
   arrivals_.push_back(
       std::unique_ptr<Arrival>(new Arrival{from, origin, handed_on, std::move(bytes), {}}));
   Arrival& arrival = *arrivals_.back();
-  RowFormat format = clerk_.format_towards(clerk_.self(), false);
+  RowFormat format = clerk_.format_between(from, clerk_.self(), false);
   format.shared = shared_with(from, from);
   decode_rows(arrival.bytes, clerk_.stamp(phase(kind), origin), from, format, arrival.set);
   if (arrival.set.entries() > 0)
@@ -251,13 +248,16 @@ void Flight::take_arrival(int from, Bytes bytes, bool handed_on) {
 void Flight::take_reply(Split& split, int from, Kind kind, Bytes bytes, int origin) {
   const auto at = static_cast<std::size_t>(from);
   const Stamp stamp = clerk_.stamp(phase(kind), origin);
+  --split.replies_awaited;
+  if (clerk_.packs_replies(from))
+    return decode_packed_reply(bytes, stamp, from, split.outbox.rows_to(from), clerk_.rule(),
+                               split.replies);
   const int units = split.outbox.reply_units(from);
   Bytes& message = split.replies.messages[at] = std::move(bytes);
   const std::span<const std::byte> shared = shared_with(from, from);
   split.replies.from[at] =
       shared.empty() ? decode_reply(message, stamp, from, units, clerk_.row_bytes())
                      : find_reply(message, stamp, from, units, clerk_.row_bytes(), shared);
-  --split.replies_awaited;
 }
 
 Flight::Transit& Flight::transit_of(int client, int reporter) {

@@ -5,6 +5,7 @@
 
 #include "base/bf16.h"
 #include "base/error.h"
+#include "exchange/vector_clones.h"
 
 namespace gracemoe {
 namespace {
@@ -23,6 +24,7 @@ float rounder_of(float grid) {
 }
 
 // Product, rounding and sum stay apart (the build forbids contraction): the numerics of exchange.h.
+GM_VECTOR_CLONES
 void add_scaled(float* __restrict acc, const std::byte* __restrict row, float weight, float rounder,
                 int n, Element element) {
   if (element == Element::kBf16) {
@@ -37,6 +39,7 @@ void add_scaled(float* __restrict acc, const std::byte* __restrict row, float we
   }
 }
 
+GM_VECTOR_CLONES
 void add_partial(float* __restrict acc, const std::byte* __restrict partial, int n,
                  Element element) {
   if (element == Element::kBf16) {
@@ -63,12 +66,24 @@ std::byte* put_partial(std::span<const float> partial, Element element, std::byt
 
 }  // namespace
 
+Replies Replies::none(const ExchangeOptions& options, ReplyRule rule, int ranks, int self) {
+  Replies replies;
+  replies.element = options.element;
+  replies.partial_element = rule.partial_element;
+  replies.hidden = options.hidden;
+  replies.self = self;
+  replies.messages.resize(static_cast<std::size_t>(ranks));
+  replies.from.resize(static_cast<std::size_t>(ranks));
+  replies.kinds.resize(static_cast<std::size_t>(ranks));
+  return replies;
+}
+
 void sum_row(std::span<const Share> shares, std::span<const float> weights, float grid,
              const Replies& replies, float* out) {
   const float rounder = rounder_of(grid);
   std::fill_n(out, replies.hidden, 0.0F);
   for (std::size_t e = 0; e < shares.size(); ++e) {
-    switch (shares[e].kind) {
+    switch (replies.kind(shares[e])) {
       case Share::Kind::kRow:
         add_scaled(out, replies.at(shares[e]), weights[e], rounder, replies.hidden,
                    replies.element);
@@ -82,31 +97,31 @@ void sum_row(std::span<const Share> shares, std::span<const float> weights, floa
   }
 }
 
+void sum_row(const RowSet& set, int r, std::span<const Share> shares, const Replies& replies,
+             float* out) {
+  const auto first = static_cast<std::size_t>(set.first[static_cast<std::size_t>(r)]);
+  const auto count = static_cast<std::size_t>(set.count(r));
+  sum_row(shares.subspan(first, count), std::span(set.weight).subspan(first, count),
+          set.grid[static_cast<std::size_t>(r)], replies, out);
+}
+
 void sum_rows(const RowSet& set, std::span<const Share> shares, const Replies& replies,
               std::span<float> out) {
   const auto hidden = static_cast<std::size_t>(replies.hidden);
   GM_CHECK(out.size() == static_cast<std::size_t>(set.rows()) * hidden,
            "combine: out is not [tokens, hidden]");
-  const std::span<const float> weights = set.weight;
-  for (int r = 0; r < set.rows(); ++r) {
-    const auto first = static_cast<std::size_t>(set.first[static_cast<std::size_t>(r)]);
-    const auto count = static_cast<std::size_t>(set.count(r));
-    sum_row(shares.subspan(first, count), weights.subspan(first, count),
-            set.grid[static_cast<std::size_t>(r)], replies,
-            out.data() + static_cast<std::size_t>(r) * hidden);
-  }
+  for (int r = 0; r < set.rows(); ++r)
+    sum_row(set, r, shares, replies, out.data() + static_cast<std::size_t>(r) * hidden);
 }
 
 void write_reply(const RowSet& set, std::span<const Share> shares, const Replies& replies,
                  ReplyRule rule, std::byte* out) {
-  const std::span<const float> weights = set.weight;
   std::vector<float> partial(static_cast<std::size_t>(replies.hidden));
   for (int r = 0; r < set.rows(); ++r) {
     const auto first = static_cast<std::size_t>(set.first[static_cast<std::size_t>(r)]);
     const auto count = static_cast<std::size_t>(set.count(r));
     if (rule.partial(set.count(r))) {
-      sum_row(shares.subspan(first, count), weights.subspan(first, count),
-              set.grid[static_cast<std::size_t>(r)], replies, partial.data());
+      sum_row(set, r, shares, replies, partial.data());
       out = put_partial(partial, rule.partial_element, out);
       continue;
     }
