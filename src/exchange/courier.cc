@@ -26,8 +26,7 @@ std::vector<Arrival> Courier::trade_rows(const Outbox& outbox, std::span<const i
   for (const int rank : to) {
     const RowSet& set = outbox.rows_to(rank);
     Bytes& bytes = outgoing_[static_cast<std::size_t>(rank)];
-    const std::size_t payload =
-        encode_rows(
+    const std::size_t payload = encode_rows(
         set, its_stamp, self(), clerk_.format_between(self(), rank, phase.to_gateways), bytes);
     clerk_.count_rows(rank, set, payload, bytes.size());
     if (clerk_.same_node(rank)) counted().intra_row_copies += set.rows();

@@ -24,9 +24,10 @@ constexpr std::array<std::pair<Overlap, const char*>, 3> kOverlaps{{
     {Overlap::kStage, "stage"},
     {Overlap::kBatch, "batch"},
 }};
-constexpr std::array<std::pair<Intra, const char*>, 2> kIntras{{
+constexpr std::array<std::pair<Intra, const char*>, 3> kIntras{{
     {Intra::kMpi, "mpi"},
     {Intra::kShared, "shared"},
+    {Intra::kAuto, "auto"},
 }};
 constexpr std::array<std::pair<Packing, const char*>, 2> kPackings{{
     {Packing::kNone, "none"},
@@ -102,7 +103,8 @@ std::unique_ptr<Exchange> make_exchange(const ExchangeOptions& options, const To
                   "at most " + std::to_string(kMaxDevicesANode), "declare smaller nodes"});
     }
   }
-  if (options.overlap != Overlap::kNone || options.intra != Intra::kMpi) {
+  const bool shares = options.intra != Intra::kMpi && topology.devices() > topology.nodes();
+  if (options.overlap != Overlap::kNone || shares) {
     return make_overlapped_exchange(options, topology, transport);
   }
   if (options.kind == ExchangeKind::kHierarchical) {

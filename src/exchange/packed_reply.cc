@@ -43,8 +43,9 @@ std::size_t encode_packed_reply(const RowSet& set, std::span<const Share> shares
   std::byte* at = begin;
   std::vector<float> sum(hidden);
   for (int r = 0; r < set.rows(); ++r, ++form) {
-    const auto its = shares.subspan(static_cast<std::size_t>(set.first[static_cast<std::size_t>(r)]),
-                                    static_cast<std::size_t>(set.count(r)));
+    const auto its =
+        shares.subspan(static_cast<std::size_t>(set.first[static_cast<std::size_t>(r)]),
+                       static_cast<std::size_t>(set.count(r)));
     *form = static_cast<std::byte>(Form::kRows);
     if (its.size() == 1) {
       at = put_rows(its, replies, at);

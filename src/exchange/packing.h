@@ -18,7 +18,7 @@ constexpr std::size_t kPackedBlock = 128;
 
 // Most bytes that `count` packed sums take.
 std::size_t packed_sums_bound(std::size_t count);
-// Returns the byte behind what it wrote to `out`, which has room for the bound. About 0.3 ns a
+// Returns the byte behind what it wrote to `out`, which has room for the bound. About 1 ns a
 // number.
 std::byte* pack_sums(std::span<const float> sums, float grid, std::byte* out);
 // Writes `count` float32 to `sums` (any alignment). Returns how many bytes it read; 0 if these

@@ -18,6 +18,8 @@ struct Replies {
   int self = 0;
   std::vector<Bytes> messages;         // [ranks] as they came in
   std::vector<const std::byte*> from;  // [ranks] the reply's units, any alignment; null where none
+  // [ranks] where each unit lies, if they lie apart
+  std::vector<std::vector<const std::byte*>> apart;
   // [ranks] what each unit is, where the reply itself says so; empty: what the shares say
   std::vector<std::vector<Share::Kind>> kinds;
   const std::byte* outputs = nullptr;  // [entries, hidden] computed here, not owned
@@ -36,7 +38,8 @@ struct Replies {
   const std::byte* at(const Share& share) const {
     const auto unit = static_cast<std::size_t>(share.unit);
     if (share.rank == self) return outputs + static_cast<std::size_t>(place[unit]) * row_bytes();
-    return from[static_cast<std::size_t>(share.rank)] + unit * row_bytes();
+    const auto rank = static_cast<std::size_t>(share.rank);
+    return apart[rank].empty() ? from[rank] + unit * row_bytes() : apart[rank][unit];
   }
 };
 

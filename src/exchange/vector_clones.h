@@ -10,3 +10,10 @@
 #else
 #define GM_VECTOR_CLONES
 #endif
+
+// Becomes part of each clone that calls it.
+#if defined(__GNUC__)
+#define GM_INLINE [[gnu::always_inline]] inline
+#else
+#define GM_INLINE inline
+#endif

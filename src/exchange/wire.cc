@@ -136,8 +136,8 @@ void read_entry(EntryReader& reader, bool weighted, const Stamp& stamp, int send
 
 }  // namespace
 
-void fail_message(const Stamp& stamp, int sender, const std::string& what,
-                  const std::string& got, const std::string& wanted) {
+void fail_message(const Stamp& stamp, int sender, const std::string& what, const std::string& got,
+                  const std::string& wanted) {
   fail(
       ErrorCategory::kPeer,
       {"message from rank " + std::to_string(sender) + " (" + to_string(stamp.phase) + "): " + what,
@@ -224,22 +224,22 @@ int origin_of(std::span<const std::byte> bytes, const Stamp& stamp, int sender) 
   return header.origin;
 }
 
-void place_reply(const Stamp& stamp, int sender, int units, std::span<const std::byte> shared,
-                 const std::byte* at, Bytes& out) {
-  WireHeader header = make_header(stamp, sender);
-  header.rows = static_cast<std::uint32_t>(units);
-  const std::uint64_t place = place_in(shared, at);
-  out.resize(sizeof(WireHeader) + kPlace);
-  put(put(out.data(), &header, 1), &place, 1);
+void place_reply(const Stamp& stamp, int sender, std::span<const std::byte> shared,
+                 std::span<const std::byte* const> at, Bytes& out) {
+  std::byte* next = begin_reply(stamp, sender, static_cast<int>(at.size()), kPlace, out);
+  for (const std::byte* unit : at) {
+    const std::uint64_t place = place_in(shared, unit);
+    next = put(next, &place, 1);
+  }
 }
 
-const std::byte* find_reply(std::span<const std::byte> bytes, const Stamp& stamp, int sender,
-                            int units, std::size_t row_bytes, std::span<const std::byte> shared) {
-  const WireHeader header = read_header(bytes, stamp, sender);
-  check_field(stamp, sender, "rows of the reply", header.rows, static_cast<std::uint64_t>(units));
-  check_field(stamp, sender, "bytes", bytes.size(), sizeof(WireHeader) + kPlace);
-  return find_shared(bytes.data() + sizeof(WireHeader),
-                     static_cast<std::uint64_t>(units) * row_bytes, shared, stamp, sender);
+void find_reply(std::span<const std::byte> bytes, const Stamp& stamp, int sender, int units,
+                std::size_t row_bytes, std::span<const std::byte> shared,
+                std::vector<const std::byte*>& at) {
+  const std::byte* next = decode_reply(bytes, stamp, sender, units, kPlace);
+  at.clear();
+  for (int unit = 0; unit < units; ++unit, next += kPlace)
+    at.push_back(find_shared(next, row_bytes, shared, stamp, sender));
 }
 
 std::byte* begin_reply(const Stamp& stamp, int sender, int units, std::size_t row_bytes,

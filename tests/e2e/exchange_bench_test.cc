@@ -91,8 +91,8 @@ TEST_F(BenchExchange, ExactReductionAndAGivenPlan) {
   const ProcessResult fits = run_process(
       under_mpirun(2, bench({"--plan", plan, "--topology", "2x1", "--reduction", "exact"})));
   EXPECT_EQ(fits.exit_code, 0) << fits.err;
-  const ProcessResult shared = run_process(under_mpirun(
-      2, bench({"--topology", "1x2", "--intra", "shared", "--packing", "none"})));
+  const ProcessResult shared = run_process(
+      under_mpirun(2, bench({"--topology", "1x2", "--intra", "shared", "--packing", "none"})));
   EXPECT_EQ(shared.exit_code, 0) << shared.err;
   const ProcessResult misfit = run_process(bench({"--plan", plan}));
   EXPECT_EQ(misfit.exit_code, 2);

@@ -170,7 +170,7 @@ std::int64_t packed_size(std::span<const float> sum, float grid) {
     int bits = 1;
     for (std::size_t i = begin; i < end; ++i) {
       const double n = grid == 0 ? 0.0 : static_cast<double>(sum[i]) / static_cast<double>(grid);
-      raw = raw || grid == 0 || n != std::nearbyint(n) || std::abs(n) >= 0x1p22;
+      raw = raw || grid == 0 || n != std::nearbyint(n) || n < -0x1p22 || n >= 0x1p22;
       zero = zero && n == 0;
       while (n < -std::ldexp(1.0, bits - 1) || n >= std::ldexp(1.0, bits - 1)) ++bits;
     }
@@ -234,7 +234,8 @@ class TrafficCount {
     if (from == to) return;
     const std::int64_t row_bytes =
         c_.options.hidden * static_cast<std::int64_t>(element_size(c_.options.element));
-    std::int64_t bytes = j <= limit_ ? j * row_bytes : partial_bytes_;
+    const bool in_place = same_node(from, to) && c_.options.intra == Intra::kShared;
+    std::int64_t bytes = j <= limit_ || in_place ? j * row_bytes : partial_bytes_;
     if (limit_ == 2 && c_.options.packing != Packing::kNone && !same_node(from, to) && j > 1) {
       const std::int64_t packed = packed_size(sum_of(from, of_node), grid_);
       bytes = j == 2 ? std::min(bytes, packed) : packed;
@@ -249,12 +250,13 @@ class TrafficCount {
     const std::size_t row_bytes =
         static_cast<std::size_t>(c_.options.hidden) * element_size(c_.options.element);
     Bytes output(row_bytes);
-    stand_in_expert(tokens.expert[slot], tokens.rows.data() + static_cast<std::size_t>(t) * row_bytes,
-                    c_.options.hidden, c_.options.element, output.data());
+    stand_in_expert(tokens.expert[slot],
+                    tokens.rows.data() + static_cast<std::size_t>(t) * row_bytes, c_.options.hidden,
+                    c_.options.element, output.data());
     std::vector<float> term;
     for (int i = 0; i < c_.options.hidden; ++i)
-      term.push_back(on_grid(
-          tokens.weight[slot] * element_at(output.data(), i, c_.options.element), grid_));
+      term.push_back(
+          on_grid(tokens.weight[slot] * element_at(output.data(), i, c_.options.element), grid_));
     terms_.emplace_back(tokens.device[slot], std::move(term));
   }
   std::vector<float> sum_of(int device, bool of_node) const {
@@ -376,10 +378,11 @@ const char* to_string(Pattern pattern) {
 
 std::string ExchangeCase::name() const {
   return topology.to_string() + " " + to_string(options.kind) + " " + to_string(options.reduction) +
-         " " + to_string(options.overlap) + " " + to_string(options.intra) +
-         " " + to_string(options.packing) + (options.element == Element::kBf16 ? " bf16 " : " float32 ") + to_string(pattern) +
-         " k=" + std::to_string(top_k) + " hidden=" + std::to_string(options.hidden) +
-         " seed=" + std::to_string(seed) + (grid ? " grid" : "");
+         " " + to_string(options.overlap) + " " + to_string(options.intra) + " " +
+         to_string(options.packing) + (options.element == Element::kBf16 ? " bf16 " : " float32 ") +
+         to_string(pattern) + " k=" + std::to_string(top_k) +
+         " hidden=" + std::to_string(options.hidden) + " seed=" + std::to_string(seed) +
+         (grid ? " grid" : "");
 }
 
 TokenRoutes CaseTokens::routes() const {

@@ -203,11 +203,12 @@ TEST(Exchange, WaysToOverlapAreReadAsTheyAreWritten) {
     EXPECT_EQ(parse_overlap(to_string(o)), o);
   for (const Packing p : {Packing::kNone, Packing::kSums})
     EXPECT_EQ(parse_packing(to_string(p)), p);
-  for (const Intra i : {Intra::kMpi, Intra::kShared}) EXPECT_EQ(parse_intra(to_string(i)), i);
+  for (const Intra i : {Intra::kMpi, Intra::kShared, Intra::kAuto})
+    EXPECT_EQ(parse_intra(to_string(i)), i);
   EXPECT_EQ(error_of([] { parse_overlap("full"); }, ErrorCategory::kUsage),
             "overlap: got 'full', wanted one of none, stage, batch");
   EXPECT_EQ(error_of([] { parse_intra("nvlink"); }, ErrorCategory::kUsage),
-            "intra: got 'nvlink', wanted one of mpi, shared");
+            "intra: got 'nvlink', wanted one of mpi, shared, auto");
 }
 
 TEST(Exchange, BrokenContractsAreErrors) {

@@ -44,7 +44,8 @@ Packed packed_slowly(const std::vector<float>& sums, float grid) {
     bool raw = false;
     for (std::size_t i = 0; i < count; ++i) {
       const double x = sums[begin + i], q = x / static_cast<double>(grid);
-      raw = raw || !(std::abs(q) < 0x1p22) || q != std::nearbyint(q) || (x == 0 && std::signbit(x));
+      raw = raw || !(q >= -0x1p22 && q < 0x1p22) || q != std::nearbyint(q) ||
+            (x == 0 && std::signbit(x));
       if (!raw) n[i] = static_cast<std::int64_t>(q);
     }
     int width = std::all_of(n.begin(), n.end(), [](auto v) { return v == 0; }) ? 0 : 1;
@@ -116,7 +117,7 @@ TEST(Packing, WhatTheGridDoesNotHoldTravelsRaw) {
                                    grid / 2,
                                    1 + Limits::epsilon(),
                                    0x1p22F * grid,
-                                   -0x1p22F * grid};
+                                   -0x1p22F * grid - grid};
   for (const float x : strange) {
     std::vector<float> sums(200, 3 * grid);
     sums[150] = x;
