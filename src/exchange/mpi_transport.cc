@@ -278,11 +278,13 @@ std::vector<IncomingMessage> MpiTransport::exchange(std::span<const OutgoingMess
     const std::vector<int> ranks = silent();
     return ranks.empty() ? sending.missing() : ranks;
   };
+  // Where other messages are under way, they may come first.
+  const int tag = under_way_->in.empty() ? MPI_ANY_TAG : phase.tag;
   for (std::size_t left = from.size(); left > 0 || !sending.done();) {
     bool progress = sending.poll();
     for (Receiving& message : receiving) {
       const bool open = !message.done();
-      progress |= message.poll(comm_, frame_bytes_, phase);
+      progress |= message.poll(comm_, frame_bytes_, phase, tag);
       if (open && message.done()) --left;
     }
     if (progress) {
