@@ -16,8 +16,9 @@ WeightView ModelLoader::weight(const std::string& name, int out, int in) {
   MappedFile::read_ahead(bytes);
   const Bf16Weights weights = read(name, {out, in});
   // The owner's last copy may be dropped on a thread that packs.
-  const auto taken = [bytes, done = done_, converted = weights.converted](const void*) {
-    MappedFile::release(bytes);
+  const auto taken = [bytes, done = done_, converted = weights.converted,
+                      in_file = checkpoint_.in_files()](const void*) {
+    if (in_file) MappedFile::release(bytes);
     *done += static_cast<std::int64_t>(bytes.size());
   };
   return {weights.data, out, in, std::shared_ptr<const void>(bytes.data(), taken)};

@@ -26,6 +26,8 @@ class Checkpoint {
   static Checkpoint random(std::size_t largest, std::uint64_t seed);
   const std::filesystem::path& folder() const { return folder_; }
   bool has(const std::string& name) const { return where_.contains(name); }
+  // Whether tensors are mapped files' bytes, which come again when they are let go, not memory's.
+  bool in_files() const { return pool_.empty(); }
   // The tensor with exactly this shape and dtype BF16, F16 or F32; counts its bytes as read. Errors
   // (kInput): missing, other shape or type (got / wanted).
   const TensorView& tensor(const std::string& name, const std::vector<std::int64_t>& shape);

@@ -11,6 +11,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "base/bf16.h"
 #include "compute/cpu/isa.h"
@@ -77,8 +78,10 @@ struct AttentionTile {
   const std::byte* values = nullptr;  // bf16 [value_dim], likewise
   std::size_t key_stride = 0, value_stride = 0;  // bytes
   float scale = 1;
-  // Scratch, floats: [count][score_stride], and attention_scratch() more behind it.
+  // Scratch, floats: [count][score_stride] of its own; attention_scratch() that the tiles of a call
+  // may share.
   float* scratch = nullptr;
+  float* columns = nullptr;
   std::size_t score_stride = 0;  // at least the largest length, a multiple of kKeyBlock
 };
 constexpr std::size_t kKeyBlock = 16;  // positions that one step of the scores takes
@@ -95,7 +98,9 @@ struct Kernels {
   // One head in place: (a, b) = (head[i], head[i + half]) -> (a cos - b sin, b cos + a sin).
   void (*rotate)(float* head, const float* cosine, const float* sine, std::size_t half) = nullptr;
   void (*store)(const float* x, std::byte* rows, std::size_t n) = nullptr;  // rounds to bf16
-  void (*attend)(const AttentionTile& tile) = nullptr;
+  // One tile; or several of key heads of one sequence, all of whose queries see the same positions,
+  // kMaxQueries queries in all: the same bits, for less time where the cache comes from memory.
+  void (*attend)(std::span<const AttentionTile> tiles) = nullptr;
   void (*exponential)(const float* x, float* y,
                       std::size_t n) = nullptr;  // the exp of the others, for tests
 };

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 
 #include "compute/cpu/buffer.h"
 #include "compute/cpu/parallel.h"
@@ -11,11 +12,11 @@ namespace {
 // contexts take fewer queries at once.
 constexpr std::size_t kScores = std::size_t{1} << 16;
 
-// Queries first .. first + count - 1 of a key head of a span; query i is row i / group, head i %
-// group of the key head's.
+// Queries first .. first + count - 1 of each of some key heads of a span; query i is row i / group,
+// head i % group of the key head's.
 struct Unit {
   const AttentionSpan* span = nullptr;
-  std::size_t kv_head = 0;
+  std::size_t kv_head = 0, kv_heads = 1;
   std::size_t first = 0, count = 0;
 };
 
@@ -31,23 +32,41 @@ std::size_t queries_a_tile(const AttentionSpan& span) {
   return std::clamp<std::size_t>(kScores / round_up(positions(span) + 1), 1, kMaxQueries);
 }
 
-std::vector<Unit> cut_units(std::span<const AttentionSpan> spans, const AttentionShape& shape) {
+// Key heads that a lone row's unit takes together: all, unless their scores would not fit, or
+// threads would have too few units.
+std::size_t heads_a_unit(const AttentionSpan& span, std::size_t spans, const AttentionShape& shape,
+                         std::size_t threads) {
+  const auto heads = static_cast<std::size_t>(shape.kv_heads);
+  if (span.rows != 1) return 1;
+  const std::size_t group = static_cast<std::size_t>(shape.heads) / heads;
+  const std::size_t fitting = queries_a_tile(span) / group;
+  const std::size_t even = threads == 1 ? heads : heads * spans / (2 * threads);
+  return std::max<std::size_t>(std::min({heads, fitting, even}), 1);
+}
+
+std::vector<Unit> cut_units(std::span<const AttentionSpan> spans, const AttentionShape& shape,
+                            int threads) {
   std::vector<Unit> units;
-  const auto group = static_cast<std::size_t>(shape.heads / shape.kv_heads);
+  const auto heads = static_cast<std::size_t>(shape.kv_heads);
+  const std::size_t group = static_cast<std::size_t>(shape.heads) / heads;
   for (const AttentionSpan& span : spans) {
     const std::size_t queries = static_cast<std::size_t>(span.rows) * group;
     if (queries == 0) continue;
     const std::size_t step = queries_a_tile(span);
-    for (std::size_t head = 0; head < static_cast<std::size_t>(shape.kv_heads); ++head) {
+    const std::size_t together =
+        heads_a_unit(span, spans.size(), shape, static_cast<std::size_t>(threads));
+    for (std::size_t head = 0; head < heads; head += together) {
       for (std::size_t first = 0; first < queries; first += step) {
-        units.push_back({&span, head, first, std::min(step, queries - first)});
+        units.push_back({&span, head, std::min(together, heads - head), first,
+                         std::min(step, queries - first)});
       }
     }
   }
   return units;
 }
 
-AttentionTile make_tile(const Unit& unit, const AttentionShape& shape, const float* q, float* out) {
+AttentionTile make_tile(const Unit& unit, std::size_t kv_head, const AttentionShape& shape,
+                        const float* q, float* out) {
   const AttentionSpan& span = *unit.span;
   const auto heads = static_cast<std::size_t>(shape.heads);
   const std::size_t group = heads / static_cast<std::size_t>(shape.kv_heads);
@@ -57,12 +76,12 @@ AttentionTile make_tile(const Unit& unit, const AttentionShape& shape, const flo
   tile.value_dim = static_cast<std::size_t>(shape.value_dim);
   tile.key_stride = static_cast<std::size_t>(shape.key_stride) * sizeof(bf16);
   tile.value_stride = static_cast<std::size_t>(shape.value_stride) * sizeof(bf16);
-  tile.keys = span.keys + unit.kv_head * tile.key_dim * sizeof(bf16);
-  tile.values = span.values + unit.kv_head * tile.value_dim * sizeof(bf16);
+  tile.keys = span.keys + kv_head * tile.key_dim * sizeof(bf16);
+  tile.values = span.values + kv_head * tile.value_dim * sizeof(bf16);
   tile.scale = shape.scale;
   for (std::size_t i = 0; i < unit.count; ++i) {
     const std::size_t row = (unit.first + i) / group;
-    const std::size_t head = unit.kv_head * group + (unit.first + i) % group;
+    const std::size_t head = kv_head * group + (unit.first + i) % group;
     const std::size_t at = (static_cast<std::size_t>(span.first_row) + row) * heads + head;
     tile.q[i] = q + at * tile.key_dim;
     tile.out[i] = out + at * tile.value_dim;
@@ -77,22 +96,28 @@ AttentionTile make_tile(const Unit& unit, const AttentionShape& shape, const flo
 void packed_attention(const Kernels& kernels, int threads, const AttentionShape& shape,
                       std::span<const float> q, std::span<const AttentionSpan> spans,
                       std::span<float> out) {
-  const auto units = cut_units(spans, shape);
-  std::size_t scratch = 0;
+  const auto units = cut_units(spans, shape, threads);
+  std::size_t scores = 0;
   double work = 0;
   for (const AttentionSpan& span : spans) {
     const std::size_t length = round_up(positions(span));
-    scratch = std::max(scratch, queries_a_tile(span) * length);
+    scores = std::max(scores, queries_a_tile(span) * length);
     work +=
         static_cast<double>(length) * shape.heads * (shape.key_dim + shape.value_dim) * span.rows;
   }
-  scratch = round_up(scratch + attention_scratch(static_cast<std::size_t>(shape.key_dim)));
+  const std::size_t scratch =
+      round_up(scores + attention_scratch(static_cast<std::size_t>(shape.key_dim)));
   const Buffer memory(static_cast<std::size_t>(threads) * scratch * sizeof(float));
   parallel_for(threads, units.size(), work, [&](std::size_t i, int slot) {
-    AttentionTile tile = make_tile(units[i], shape, q.data(), out.data());
-    tile.scratch =
+    float* mine =
         reinterpret_cast<float*>(memory.data()) + static_cast<std::size_t>(slot) * scratch;
-    kernels.attend(tile);
+    std::array<AttentionTile, kMaxQueries> tiles;
+    for (std::size_t t = 0; t < units[i].kv_heads; ++t) {
+      tiles[t] = make_tile(units[i], units[i].kv_head + t, shape, q.data(), out.data());
+      tiles[t].scratch = mine + t * tiles[t].count * tiles[t].score_stride;
+      tiles[t].columns = mine + scores;
+    }
+    kernels.attend({tiles.data(), units[i].kv_heads});
   });
 }
 
