@@ -1,6 +1,7 @@
 // gracemoe bench exchange: dispatch and combine alone, replaying a routing trace.
 #include <fmt/core.h>
 
+#include "base/error.h"
 #include "base/files.h"
 #include "base/progress.h"
 #include "cli/bench.h"
@@ -15,6 +16,7 @@ namespace {
 
 struct ExchangeArguments {
   std::string trace, plan, preset, topology, exchange = "hierarchical", reduction = "fp32",
+                                             overlap = "none", intra = "mpi", packing = "sums",
                                              routing = "tar", rate, out;
   int hidden = 0, tokens_per_step = 512, rounds = 3;
   std::int64_t max_tokens = 0;
@@ -55,10 +57,22 @@ std::string exchange_plan_text(const ExchangeArguments& a, const RoutingTrace& t
   return plan_text(make_plan(input, preset_by_name(a.preset.empty() ? "grace" : a.preset)));
 }
 
+void check_replayable(const ExchangeArguments& a) {
+  if (parse_reduction(a.reduction) == Reduction::kBf16)
+    fail_usage({"reduction of bench exchange", a.reduction, "fp32 or exact",
+                "bf16 rounds partial sums, so that sums could not be checked to the bit"});
+  if (parse_overlap(a.overlap) != Overlap::kNone)
+    fail_usage({"overlap of bench exchange", a.overlap, "none",
+                "experts are stand-ins here, there is nothing to overlap with: bench ladder "
+                "measures it"});
+}
+
 ReplayOptions replay_options(const ExchangeArguments& a, const ReplayTokens& tokens) {
   ReplayOptions options;
   options.exchange.kind = parse_exchange_kind(a.exchange);
   options.exchange.reduction = parse_reduction(a.reduction);
+  options.exchange.intra = parse_intra(a.intra);
+  options.exchange.packing = parse_packing(a.packing);
   options.exchange.hidden = a.hidden;
   options.exchange.layers = tokens.layers;
   options.exchange.experts = tokens.experts;
@@ -80,6 +94,8 @@ std::vector<std::pair<std::string, std::string>> exchange_settings(const Exchang
           {"exchange", a.exchange},
           {"routing", a.routing},
           {"reduction", a.reduction},
+          {"intra", a.intra},
+          {"packing", a.packing},
           {"tokens a step", std::to_string(a.tokens_per_step)}};
 }
 
@@ -90,6 +106,7 @@ void bench_exchange(const ExchangeArguments& a, CliContext& context) {
   std::string plan_on_root;
   together(transport, [&] {
     parse_rate(a.rate);
+    check_replayable(a);
     replay_options(a, {});
     if (!context.root()) return;
     if (!a.out.empty()) require_writable(a.out);
@@ -138,6 +155,9 @@ void add_bench_exchange(CLI::App& bench, Action& action) {
       ->capture_default_str();
   command->add_option("--routing", a->routing, "primary | wrr | tar")->capture_default_str();
   command->add_option("--reduction", a->reduction, "fp32 | exact")->capture_default_str();
+  command->add_option("--overlap", a->overlap, "none")->capture_default_str();
+  command->add_option("--intra", a->intra, "mpi | shared | auto")->capture_default_str();
+  command->add_option("--packing", a->packing, "none | sums")->capture_default_str();
   command->add_option("--tokens-per-step", a->tokens_per_step, "tokens of a device in one step")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();

@@ -44,8 +44,13 @@ void add_wire_arguments(CLI::App& command, DeploymentArguments& a) {
       ->capture_default_str();
   command
       .add_option("--intra", a.intra,
-                  "mpi | shared: rows reach devices of the same node in messages, or through "
-                  "shared memory")
+                  "mpi | shared | auto: rows reach devices of the same node in messages; through "
+                  "shared memory; through shared memory on the nodes whose ranks all can")
+      ->capture_default_str();
+  command
+      .add_option("--packing", a.packing,
+                  "none | sums: partial sums between nodes as float32, or in fewer bytes to the "
+                  "same bits")
       ->capture_default_str();
 }
 
@@ -120,6 +125,7 @@ DeploymentOptions deployment_options(const DeploymentArguments& a, bool record_r
   else
     options.overlap = parse_overlap(a.overlap);
   options.intra = parse_intra(a.intra);
+  options.packing = parse_packing(a.packing);
   options.routing = parse_routing_policy(a.routing);
   options.reference_backend = a.backend == "reference";
   options.cpu.isa = a.isa;
@@ -163,14 +169,15 @@ std::unique_ptr<Deployment> deploy(const DeploymentArguments& a, bool record_rou
                human_bytes(static_cast<double>(deployment->checkpoint().bytes_used())),
                wall_seconds() - start);
   if (context.root() && !a.quiet)
-    fmt::print(
-        stderr,
-        "model {} ({}), plan {}, topology {}, exchange {}, routing {}, reduction {}, "
-        "overlap {}, intra {}, backend {}, {} thread{} a rank\n",
-        deployment->model_name(), deployment->config().architecture_name, deployment->plan().preset,
-        context.topology().to_string(), to_string(options.exchange), to_string(options.routing),
-        to_string(options.reduction), to_string(options.overlap), to_string(options.intra),
-        deployment->backend().name(), options.cpu.threads, options.cpu.threads == 1 ? "" : "s");
+    fmt::print(stderr,
+               "model {} ({}), plan {}, topology {}, exchange {}, routing {}, reduction {}, "
+               "overlap {}, intra {}, packing {}, backend {}, {} thread{} a rank\n",
+               deployment->model_name(), deployment->config().architecture_name,
+               deployment->plan().preset, context.topology().to_string(),
+               to_string(options.exchange), to_string(options.routing),
+               to_string(options.reduction), to_string(options.overlap), to_string(options.intra),
+               to_string(options.packing), deployment->backend().name(), options.cpu.threads,
+               options.cpu.threads == 1 ? "" : "s");
   return deployment;
 }
 

@@ -13,8 +13,9 @@ std::uint32_t config_hash(const ExchangeOptions& options, const Topology& topolo
   for (const std::string& part :
        {std::string(to_string(options.kind)), std::string(to_string(options.reduction)),
         std::string(to_string(options.overlap)), std::string(to_string(options.intra)),
-        std::to_string(element_size(options.element)), std::to_string(options.hidden),
-        std::to_string(options.layers), std::to_string(options.experts), topology.to_string()})
+        std::string(to_string(options.packing)), std::to_string(element_size(options.element)),
+        std::to_string(options.hidden), std::to_string(options.layers),
+        std::to_string(options.experts), topology.to_string()})
     text += part + " ";
   return static_cast<std::uint32_t>(hash_bytes(std::as_bytes(std::span(text))));
 }
@@ -41,10 +42,11 @@ Stamp Clerk::stamp(Phase phase, int origin) const {
   return {config_, step_, phase, origin};
 }
 
-RowFormat Clerk::format_towards(int rank, bool gateway) const {
-  RowFormat format{row_bytes_, rule_, options_.experts, rank, 1};
+RowFormat Clerk::format_between(int from, int to, bool gateway) const {
+  RowFormat format{row_bytes_, rule_, options_.experts, to, 1};
+  format.packed_sums = packs_replies(from == self_ ? to : from);
   if (gateway) {
-    const int node = topology_->node_of(rank);
+    const int node = topology_->node_of(to);
     format.first_device = topology_->first_device(node);
     format.devices = topology_->devices_on(node);
   }

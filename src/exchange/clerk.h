@@ -19,8 +19,13 @@ class Clerk {
   void begin_step(int layer);
 
   Stamp stamp(Phase phase, int origin = -1) const;
-  // Of rows towards `rank`; `gateway`: for any device of its node, not only for it.
-  RowFormat format_towards(int rank, bool gateway) const;
+  // Of rows from a rank to another; `gateway`: for any device of its node, not only for it.
+  RowFormat format_between(int from, int to, bool gateway) const;
+  // Whether replies between this rank and that one are packed (packed_reply.h).
+  bool packs_replies(int rank) const {
+    return options_.packing != Packing::kNone && options_.reduction == Reduction::kFp32 &&
+           options_.element == Element::kBf16 && !same_node(rank);
+  }
   // A message to `to` of which so many bytes are rows or sums.
   void count_rows(int to, const RowSet& set, std::size_t payload_bytes, std::size_t all_bytes);
   void count_reply(int to, std::size_t payload_bytes, std::size_t all_bytes);

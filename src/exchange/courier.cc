@@ -2,12 +2,15 @@
 
 #include <string>
 
+#include "exchange/packed_reply.h"
+
 namespace gracemoe {
 
 Courier::Courier(const ExchangeOptions& options, const Topology& topology, Transport& transport)
     : transport_(transport),
       clerk_(options, topology, transport.rank(), counters_),
-      outgoing_(static_cast<std::size_t>(transport.size())) {
+      outgoing_(static_cast<std::size_t>(transport.size())),
+      reply_payload_(static_cast<std::size_t>(transport.size())) {
   reset_counters();
 }
 
@@ -23,8 +26,8 @@ std::vector<Arrival> Courier::trade_rows(const Outbox& outbox, std::span<const i
   for (const int rank : to) {
     const RowSet& set = outbox.rows_to(rank);
     Bytes& bytes = outgoing_[static_cast<std::size_t>(rank)];
-    const std::size_t payload =
-        encode_rows(set, its_stamp, self(), clerk_.format_towards(rank, phase.to_gateways), bytes);
+    const std::size_t payload = encode_rows(
+        set, its_stamp, self(), clerk_.format_between(self(), rank, phase.to_gateways), bytes);
     clerk_.count_rows(rank, set, payload, bytes.size());
     if (clerk_.same_node(rank)) counted().intra_row_copies += set.rows();
     out.push_back({rank, bytes});
@@ -35,7 +38,7 @@ std::vector<Arrival> Courier::trade_rows(const Outbox& outbox, std::span<const i
     arrival.from = message.from;
     arrival.bytes = std::move(message.bytes);
     decode_rows(arrival.bytes, its_stamp, arrival.from,
-                clerk_.format_towards(self(), phase.to_gateways), arrival.set);
+                clerk_.format_between(arrival.from, self(), phase.to_gateways), arrival.set);
   }
   return arrivals;
 }
@@ -43,9 +46,15 @@ std::vector<Arrival> Courier::trade_rows(const Outbox& outbox, std::span<const i
 void Courier::prepare_reply(int to, const RowSet& set, std::span<const Share> shares,
                             const Replies& replies, Phase phase) {
   Bytes& bytes = outgoing_[static_cast<std::size_t>(to)];
+  std::size_t& payload = reply_payload_[static_cast<std::size_t>(to)];
+  if (clerk_.packs_replies(to)) {
+    payload = encode_packed_reply(set, shares, replies, rule(), clerk_.stamp(phase), self(), bytes);
+    return;
+  }
   std::byte* units =
       begin_reply(clerk_.stamp(phase), self(), reply_units(set, rule()), clerk_.row_bytes(), bytes);
   write_reply(set, shares, replies, rule(), units);
+  payload = bytes.size() - sizeof(WireHeader);
 }
 
 void Courier::trade_replies(std::span<const int> to, std::span<const int> from,
@@ -55,11 +64,16 @@ void Courier::trade_replies(std::span<const int> to, std::span<const int> from,
   std::vector<OutgoingMessage> out;
   for (const int rank : to) {
     const Bytes& bytes = outgoing_[static_cast<std::size_t>(rank)];
-    clerk_.count_reply(rank, bytes.size() - sizeof(WireHeader), bytes.size());
+    clerk_.count_reply(rank, reply_payload_[static_cast<std::size_t>(rank)], bytes.size());
     out.push_back({rank, bytes});
   }
   for (IncomingMessage& message : transport_.exchange(out, from, its_stamp.phase)) {
     const auto rank = static_cast<std::size_t>(message.from);
+    if (clerk_.packs_replies(message.from)) {
+      decode_packed_reply(message.bytes, its_stamp, message.from, outbox.rows_to(message.from),
+                          rule(), replies);
+      continue;
+    }
     replies.messages[rank] = std::move(message.bytes);
     replies.from[rank] = decode_reply(replies.messages[rank], its_stamp, message.from,
                                       outbox.reply_units(message.from), clerk_.row_bytes());

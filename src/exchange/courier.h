@@ -52,7 +52,8 @@ class Courier {
   Transport& transport_;
   ExchangeCounters counters_;
   Clerk clerk_;
-  std::vector<Bytes> outgoing_;  // [ranks] kept from call to call for their memory
+  std::vector<Bytes> outgoing_;             // [ranks] kept from call to call for their memory
+  std::vector<std::size_t> reply_payload_;  // [ranks] of the replies prepared
 };
 
 }  // namespace gracemoe

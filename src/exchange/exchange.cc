@@ -24,9 +24,14 @@ constexpr std::array<std::pair<Overlap, const char*>, 3> kOverlaps{{
     {Overlap::kStage, "stage"},
     {Overlap::kBatch, "batch"},
 }};
-constexpr std::array<std::pair<Intra, const char*>, 2> kIntras{{
+constexpr std::array<std::pair<Intra, const char*>, 3> kIntras{{
     {Intra::kMpi, "mpi"},
     {Intra::kShared, "shared"},
+    {Intra::kAuto, "auto"},
+}};
+constexpr std::array<std::pair<Packing, const char*>, 2> kPackings{{
+    {Packing::kNone, "none"},
+    {Packing::kSums, "sums"},
 }};
 constexpr int kMaxRanks = 65535;       // a message names ranks in two bytes
 constexpr int kMaxDevicesANode = 256;  // entries name a device inside its node in one byte
@@ -77,6 +82,13 @@ const char* to_string(Intra intra) {
   return name_of(kIntras, intra);
 }
 
+Packing parse_packing(const std::string& text) {
+  return parse_name(kPackings, "packing", text);
+}
+const char* to_string(Packing packing) {
+  return name_of(kPackings, packing);
+}
+
 std::unique_ptr<Exchange> make_exchange(const ExchangeOptions& options, const Topology& topology,
                                         Transport& transport) {
   GM_CHECK(transport.size() == topology.devices(), "as many ranks as the topology has devices");
@@ -91,7 +103,8 @@ std::unique_ptr<Exchange> make_exchange(const ExchangeOptions& options, const To
                   "at most " + std::to_string(kMaxDevicesANode), "declare smaller nodes"});
     }
   }
-  if (options.overlap != Overlap::kNone || options.intra != Intra::kMpi) {
+  const bool shares = options.intra != Intra::kMpi && topology.devices() > topology.nodes();
+  if (options.overlap != Overlap::kNone || shares) {
     return make_overlapped_exchange(options, topology, transport);
   }
   if (options.kind == ExchangeKind::kHierarchical) {

@@ -13,14 +13,16 @@
 //          unreduced (exact, and no more bytes); else one float32 partial sum.
 //   bf16   fewest bytes: one row a way back. j = 1 -> the row unreduced; else one partial sum,
 //          rounded to bf16: not lossless (docs/numerics.md). With float32 elements as fp32.
-// Grid: where TokenRoutes::grid gives a token a power of two g, every weighted output is rounded to
-// a multiple of g before it is summed. Sums of such terms are exact in float32 as long as they stay
-// below 2^23 g, so that no order of additions, and no partial sum, changes a single bit: `fp32`
-// then gives what `exact` gives. Beyond that bound a sum is still right to float32 rounding. Order
-// of every sum, at home, on a gateway and on an expert's device: by top-k slot, a partial sum
-// standing where the first of its slots stands; acc starts at 0 and takes acc += weight * row or
-// acc += partial, never contracted to a fused multiply-add. So a result is reproducible for a given
-// plan and topology, and the single-device result is that of `exact`.
+// Between nodes, with Packing::kSums, sums of j >= 2 entries travel as integers on the grid
+// wherever these hold them to the bit (packing.h), in fewer bytes than the above: about 2.4 H for a
+// float32 sum's 4 H. Grid: where TokenRoutes::grid gives a token a power of two g, every weighted
+// output is rounded to a multiple of g before it is summed. Sums of such terms are exact in float32
+// as long as they stay below 2^23 g, so that no order of additions, and no partial sum, changes a
+// single bit: `fp32` then gives what `exact` gives. Beyond that bound a sum is still right to
+// float32 rounding. Order of every sum, at home, on a gateway and on an expert's device: by top-k
+// slot, a partial sum standing where the first of its slots stands; acc starts at 0 and takes acc
+// += weight * row or acc += partial, never contracted to a fused multiply-add. So a result is
+// reproducible for a given plan and topology, and the single-device result is that of `exact`.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -64,9 +66,18 @@ const char* to_string(Overlap overlap);
 enum class Intra {
   kMpi,     // in messages: the oracle of the other
   kShared,  // written once to memory that the node's devices share, and read in place
+  kAuto,    // shared on the nodes whose ranks all can, in messages on others
 };
-Intra parse_intra(const std::string& text);  // "mpi", "shared"; Error (kUsage) on others
+Intra parse_intra(const std::string& text);  // "mpi", "shared", "auto"; Error (kUsage) on others
 const char* to_string(Intra intra);
+
+// What is coded in fewer bytes between nodes. Results are the same to the bit.
+enum class Packing {
+  kNone,  // nothing: the oracle of the others
+  kSums,  // partial sums of bf16 outputs under the reduction fp32
+};
+Packing parse_packing(const std::string& text);  // "none", "sums"; Error (kUsage) on others
+const char* to_string(Packing packing);
 
 enum class Element { kBf16, kFloat32 };
 constexpr std::size_t element_size(Element e) {
@@ -130,6 +141,9 @@ class Exchange {
   // are copied. The work lives until the next dispatch().
   virtual const ExpertWork& dispatch(int layer, const TokenRoutes& routes,
                                      std::span<const std::byte> rows) = 0;
+  // After dispatch(): room for the outputs, from where combine() need not copy them; its contents
+  // are undefined. Lives until the next dispatch().
+  virtual std::span<std::byte> output_memory() = 0;
   // outputs [entries, hidden] in the element type. Adds nothing to what is there: writes
   // sum_j weight_j * output_j to out [tokens, hidden].
   virtual void combine(std::span<const std::byte> outputs, std::span<float> out) = 0;
@@ -163,6 +177,7 @@ struct ExchangeOptions {
   int experts = 65536;  // experts a layer: ids from other ranks are checked against it
   Overlap overlap = Overlap::kNone;
   Intra intra = Intra::kMpi;
+  Packing packing = Packing::kSums;
 };
 // Equal options on every rank (each message carries their hash; Error kPeer where it differs).
 // transport.size() must equal topology.devices(); at most 256 devices a node. Both must outlive the

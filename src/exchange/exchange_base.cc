@@ -9,15 +9,10 @@ namespace gracemoe {
 ExchangeBase::ExchangeBase(const ExchangeOptions& options, const Topology& topology,
                            Transport& transport)
     : courier_(options, topology, transport),
-      outbox_(transport.size(), transport.rank(), courier_.rule()) {
+      outbox_(transport.size(), transport.rank(), courier_.rule()),
+      replies_(Replies::none(options, courier_.rule(), transport.size(), transport.rank())) {
   work_.hidden = options.hidden;
   work_.element = options.element;
-  replies_.hidden = options.hidden;
-  replies_.element = options.element;
-  replies_.partial_element = courier_.rule().partial_element;
-  replies_.self = transport.rank();
-  replies_.messages.resize(static_cast<std::size_t>(transport.size()));
-  replies_.from.resize(static_cast<std::size_t>(transport.size()));
 }
 
 const ExpertWork& ExchangeBase::dispatch(int layer, const TokenRoutes& routes,
@@ -49,6 +44,11 @@ void ExchangeBase::build_local_work(std::span<const std::byte> rows) {
   replies_.place = place_;
 }
 
+std::span<std::byte> ExchangeBase::output_memory() {
+  outputs_.resize(static_cast<std::size_t>(work_.entries()) * replies_.row_bytes());
+  return outputs_;
+}
+
 void ExchangeBase::combine(std::span<const std::byte> outputs, std::span<float> out) {
   const double start = wall_seconds();
   GM_CHECK(dispatched_, "combine without dispatch");
@@ -65,7 +65,7 @@ void ExchangeBase::begin(int lane, int layer, const TokenRoutes& routes,
                          std::span<const std::byte> rows) {
   GM_CHECK(lane == 0, "this exchange has one lane");
   dispatch(layer, routes, rows);
-  outputs_.resize(static_cast<std::size_t>(work_.entries()) * replies_.row_bytes());
+  output_memory();
   given_out_ = work_.entries() == 0;
 }
 

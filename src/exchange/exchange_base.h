@@ -14,6 +14,7 @@ class ExchangeBase : public Exchange {
   ExchangeBase(const ExchangeOptions& options, const Topology& topology, Transport& transport);
   const ExpertWork& dispatch(int layer, const TokenRoutes& routes,
                              std::span<const std::byte> rows) final;
+  std::span<std::byte> output_memory() final;
   void combine(std::span<const std::byte> outputs, std::span<float> out) final;
   // One lane, and nothing happens beside it: begin() is dispatch(), finish() is combine().
   void begin(int lane, int layer, const TokenRoutes& routes, std::span<const std::byte> rows) final;
@@ -46,7 +47,7 @@ class ExchangeBase : public Exchange {
   std::vector<Share> home_shares_;
   ExpertWork work_;
   std::vector<std::int32_t> place_;  // [entries] of each its place among the outputs
-  Bytes outputs_;                    // of the form in steps
+  Bytes outputs_;
   bool given_out_ = false;
 };
 

@@ -4,10 +4,12 @@
 #include <array>
 #include <atomic>
 #include <cstring>
+#include <functional>
 #include <string>
 
 #include "base/error.h"
 #include "exchange/expert_work.h"
+#include "exchange/packed_reply.h"
 
 namespace gracemoe {
 namespace {
@@ -16,17 +18,6 @@ constexpr int kTagsOfALane = 20;
 // A part of the work: long enough to be worth a call, short enough for messages to move between
 // two.
 constexpr int kEntriesOfAPart = 64;
-
-Replies no_replies(const Clerk& clerk, int ranks) {
-  Replies replies;
-  replies.element = clerk.options().element;
-  replies.partial_element = clerk.rule().partial_element;
-  replies.hidden = clerk.options().hidden;
-  replies.self = clerk.self();
-  replies.messages.resize(static_cast<std::size_t>(ranks));
-  replies.from.resize(static_cast<std::size_t>(ranks));
-  return replies;
-}
 
 }  // namespace
 
@@ -38,7 +29,8 @@ Flight::Flight(int lane, const Clerk& clerk, const Paths& paths, Transport& tran
       transport_(transport),
       shared_(shared),
       home_(transport.size(), transport.rank(), clerk.rule()) {
-  home_.replies = no_replies(clerk_, transport.size());
+  home_.replies = Replies::none(clerk_.options(), clerk_.rule(), transport.size(), clerk_.self());
+  for (const int rank : paths.neighbours) home_.outbox.set_rule(rank, rule_towards(rank));
   const std::size_t half = memory.size() / 2;
   arenas_[0] = Arena(memory.first(half));
   arenas_[1] = Arena(memory.subspan(half));
@@ -119,10 +111,23 @@ std::span<const std::byte> Flight::shared_with(int rank, int writer) const {
   return writer == clerk_.self() ? shared_->own() : shared_->of(writer);
 }
 
+// Where memory is shared, outputs are read in place: whoever adds them up reads each of them once
+// anyway, and a sum on the way would be written and read on top.
+ReplyRule Flight::rule_towards(int rank) const {
+  return shared_with(rank, rank).empty() ? clerk_.rule() : ReplyRule{};
+}
+
+RowFormat Flight::format_between(int from, int to, bool gateway) const {
+  RowFormat format = clerk_.format_between(from, to, gateway);
+  const int other = from == clerk_.self() ? to : from;
+  format.rule = rule_towards(other);
+  format.shared = shared_with(other, from);
+  return format;
+}
+
 void Flight::send_rows(int to, Kind kind, const RowSet& set, int origin) {
   auto message = std::make_unique<Sent>();
-  RowFormat format = clerk_.format_towards(to, kind == Kind::kRowsCross);
-  format.shared = shared_with(to, clerk_.self());
+  const RowFormat format = format_between(clerk_.self(), to, kind == Kind::kRowsCross);
   const std::size_t payload =
       encode_rows(set, clerk_.stamp(phase(kind), origin), clerk_.self(), format, message->bytes);
   clerk_.count_rows(to, set, payload,
@@ -136,19 +141,41 @@ void Flight::send_reply(int to, Kind kind, const RowSet& set, std::span<const Sh
                         const Replies& replies, int origin) {
   auto message = std::make_unique<Sent>();
   const Stamp stamp = clerk_.stamp(phase(kind), origin);
-  const int units = reply_units(set, clerk_.rule());
-  const std::size_t payload = static_cast<std::size_t>(units) * clerk_.row_bytes();
-  const std::span<const std::byte> shared = shared_with(to, clerk_.self());
-  if (shared.empty()) {
+  std::size_t payload = 0;
+  std::size_t beside = 0;  // payload that is not in the message
+  if (clerk_.packs_replies(to)) {
+    payload = encode_packed_reply(set, shares, replies, clerk_.rule(), stamp, clerk_.self(),
+                                  message->bytes);
+  } else if (shared_with(to, clerk_.self()).empty()) {
+    const int units = reply_units(set, clerk_.rule());
+    payload = static_cast<std::size_t>(units) * clerk_.row_bytes();
     std::byte* at = begin_reply(stamp, clerk_.self(), units, clerk_.row_bytes(), message->bytes);
     write_reply(set, shares, replies, clerk_.rule(), at);
   } else {
-    std::byte* at = arenas_[step_ % 2].take(payload);
-    write_reply(set, shares, replies, clerk_.rule(), at);
-    place_reply(stamp, clerk_.self(), units, shared, at, message->bytes);
+    payload = beside = place_outputs(shares, replies, stamp, message->bytes);
   }
-  clerk_.count_reply(to, payload, message->bytes.size() + (shared.empty() ? 0 : payload));
+  clerk_.count_reply(to, payload, message->bytes.size() + beside);
   send(to, kind, std::move(message));
+}
+
+// A reply that says where the outputs lie in shared memory; those of a caller that keeps them
+// elsewhere are copied there.
+std::size_t Flight::place_outputs(std::span<const Share> shares, const Replies& replies,
+                                  const Stamp& stamp, Bytes& message) {
+  std::vector<const std::byte*> at;
+  const std::span<const std::byte> own = shared_->own();
+  const std::less<> before;
+  for (const Share& share : shares) {
+    const std::byte* output = replies.at(share);
+    if (before(output, own.data()) || !before(output, own.data() + own.size())) {
+      std::byte* place = arenas_[step_ % 2].take(clerk_.row_bytes());
+      std::memcpy(place, output, clerk_.row_bytes());
+      output = place;
+    }
+    at.push_back(output);
+  }
+  place_reply(stamp, clerk_.self(), own, at, message);
+  return at.size() * clerk_.row_bytes();
 }
 
 // Rows that a neighbour needs are written to shared memory, once, and read there from now on.
@@ -216,10 +243,11 @@ void Flight::take_transit(int from, Bytes bytes) {
       new Transit{from, std::move(bytes), Split(transport_.size(), clerk_.self(), clerk_.rule())}));
   Transit& transit = *transits_.back();
   Split& split = transit.split;
-  split.replies = no_replies(clerk_, transport_.size());
+  split.replies = Replies::none(clerk_.options(), clerk_.rule(), transport_.size(), clerk_.self());
   split.replies_awaited = static_cast<int>(paths_.neighbours.size());
+  for (const int rank : paths_.neighbours) split.outbox.set_rule(rank, rule_towards(rank));
   decode_rows(transit.bytes, clerk_.stamp(phase(Kind::kRowsCross)), from,
-              clerk_.format_towards(clerk_.self(), true), split.set);
+              format_between(from, clerk_.self(), true), split.set);
   share_rows(split.set, split.set.rows() > 0 ? split.set.row[0] : nullptr);
   split.shares = split.outbox.add(split.set, paths_.next_hop, Copies::kPerRank);
   for (const int rank : paths_.neighbours)
@@ -239,9 +267,8 @@ void Flight::take_arrival(int from, Bytes bytes, bool handed_on) {
   arrivals_.push_back(
       std::unique_ptr<Arrival>(new Arrival{from, origin, handed_on, std::move(bytes), {}}));
   Arrival& arrival = *arrivals_.back();
-  RowFormat format = clerk_.format_towards(clerk_.self(), false);
-  format.shared = shared_with(from, from);
-  decode_rows(arrival.bytes, clerk_.stamp(phase(kind), origin), from, format, arrival.set);
+  decode_rows(arrival.bytes, clerk_.stamp(phase(kind), origin), from,
+              format_between(from, clerk_.self(), false), arrival.set);
   if (arrival.set.entries() > 0)
     waiting_.push_back({nullptr, &arrival});
   else
@@ -251,13 +278,17 @@ void Flight::take_arrival(int from, Bytes bytes, bool handed_on) {
 void Flight::take_reply(Split& split, int from, Kind kind, Bytes bytes, int origin) {
   const auto at = static_cast<std::size_t>(from);
   const Stamp stamp = clerk_.stamp(phase(kind), origin);
+  --split.replies_awaited;
+  if (clerk_.packs_replies(from))
+    return decode_packed_reply(bytes, stamp, from, split.outbox.rows_to(from), clerk_.rule(),
+                               split.replies);
   const int units = split.outbox.reply_units(from);
   Bytes& message = split.replies.messages[at] = std::move(bytes);
   const std::span<const std::byte> shared = shared_with(from, from);
-  split.replies.from[at] =
-      shared.empty() ? decode_reply(message, stamp, from, units, clerk_.row_bytes())
-                     : find_reply(message, stamp, from, units, clerk_.row_bytes(), shared);
-  --split.replies_awaited;
+  if (shared.empty())
+    split.replies.from[at] = decode_reply(message, stamp, from, units, clerk_.row_bytes());
+  else
+    find_reply(message, stamp, from, units, clerk_.row_bytes(), shared, split.replies.apart[at]);
 }
 
 Flight::Transit& Flight::transit_of(int client, int reporter) {
@@ -334,6 +365,17 @@ Ready Flight::next(WorkPart& part) {
   return all_rows_here() ? Ready::kNone : Ready::kLater;
 }
 
+// Where neighbours can read them, if any of them will.
+std::byte* Flight::room_for_outputs(Batch& batch) {
+  const std::size_t bytes = static_cast<std::size_t>(batch.work.entries()) * clerk_.row_bytes();
+  for (const Member& member : batch.members) {
+    if (member.arrival != nullptr && !shared_with(member.arrival->from, clerk_.self()).empty())
+      return arenas_[step_ % 2].take(bytes);
+  }
+  batch.outputs.resize(bytes);
+  return batch.outputs.data();
+}
+
 void Flight::give(std::size_t b, WorkPart& part) {
   Batch& batch = *batches_[b];
   const ExpertWork& work = batch.work;
@@ -345,7 +387,7 @@ void Flight::give(std::size_t b, WorkPart& part) {
     batch.offsets.push_back(work.offsets[++last] - begin);
   } while (last < work.experts.size() && batch.offsets.back() < kEntriesOfAPart);
   batch.given = last;
-  batch.outputs.resize(static_cast<std::size_t>(work.entries()) * clerk_.row_bytes());
+  if (batch.output_data == nullptr) batch.output_data = room_for_outputs(batch);
   part.lane = lane_;
   part.batch = b;
   part.row_data = work.row_data;
@@ -355,14 +397,14 @@ void Flight::give(std::size_t b, WorkPart& part) {
   part.row_of =
       std::span(work.row_of)
           .subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(batch.offsets.back()));
-  part.outputs = batch.outputs.data() + static_cast<std::size_t>(begin) * clerk_.row_bytes();
+  part.outputs = batch.output_data + static_cast<std::size_t>(begin) * clerk_.row_bytes();
 }
 
 void Flight::done(const WorkPart& part) {
   GM_CHECK(part.batch < batches_.size(), "done: a part that was not given out");
   Batch& batch = *batches_[part.batch];
   batch.done += part.experts.size();
-  if (batch.done == batch.work.experts.size()) complete(batch, batch.outputs.data());
+  if (batch.done == batch.work.experts.size()) complete(batch, batch.output_data);
 }
 
 // One piece, in a fixed order: home, then by whose rows and through whom they came.
@@ -381,6 +423,13 @@ const ExpertWork& Flight::whole() {
   plan_batch(std::move(members));
   batches_[0]->given = batches_[0]->work.experts.size();
   return batches_[0]->work;
+}
+
+std::span<std::byte> Flight::output_memory() {
+  GM_CHECK(open_ && !batches_.empty(), "memory for outputs without dispatch");
+  Batch& batch = *batches_[0];
+  if (batch.output_data == nullptr) batch.output_data = room_for_outputs(batch);
+  return {batch.output_data, batch.place.size() * clerk_.row_bytes()};
 }
 
 void Flight::whole_done(std::span<const std::byte> outputs) {
@@ -410,7 +459,7 @@ void Flight::complete(Batch& batch, const std::byte* outputs) {
 
 void Flight::answer(Arrival& arrival, std::span<const std::int32_t> place,
                     const std::byte* outputs) {
-  Replies replies = no_replies(clerk_, 0);
+  Replies replies = Replies::none(clerk_.options(), clerk_.rule(), 0, clerk_.self());
   replies.outputs = outputs;
   replies.place = place;
   std::vector<Share> shares;

@@ -37,6 +37,7 @@ class Flight {
   Ready next(WorkPart& part);
   const ExpertWork& whole();
   void done(const WorkPart& part);
+  std::span<std::byte> output_memory();  // of the whole
   void whole_done(std::span<const std::byte> outputs);
   // Everything is computed, answered, received and sent.
   bool settled() const;
@@ -87,7 +88,8 @@ class Flight {
     std::vector<Member> members;
     ExpertWork work;
     std::vector<std::int32_t> place;
-    Bytes outputs;
+    Bytes outputs;                      // or in shared memory
+    std::byte* output_data = nullptr;   // where they are
     std::vector<std::int32_t> offsets;  // of the part given out last, from 0
     std::size_t given = 0, done = 0;    // groups
   };
@@ -99,6 +101,10 @@ class Flight {
   void send_reply(int to, Kind kind, const RowSet& set, std::span<const Share> shares,
                   const Replies& replies, int origin);
   std::span<const std::byte> shared_with(int rank, int writer) const;
+  ReplyRule rule_towards(int rank) const;
+  RowFormat format_between(int from, int to, bool gateway) const;
+  std::size_t place_outputs(std::span<const Share> shares, const Replies& replies,
+                            const Stamp& stamp, Bytes& message);
   void share_rows(RowSet& set, const std::byte* first);
   void reset_split(Split& split, std::size_t replies);
 
@@ -112,6 +118,7 @@ class Flight {
   std::vector<Member> waiting_members();
   const RowSet& rows_of(const Member& member) const;
   void give(std::size_t batch, WorkPart& part);
+  std::byte* room_for_outputs(Batch& batch);
   void complete(Batch& batch, const std::byte* outputs);
   void answer_if_ready(Transit& transit);
   void answer(Arrival& arrival, std::span<const std::int32_t> place, const std::byte* outputs);

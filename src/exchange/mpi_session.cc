@@ -103,24 +103,27 @@ class Session final : public MpiSession {
         comm_(numbered(place)),
         library_(library_name()),
         host_(host_name()),
-        transport_(comm_, options.frame_bytes,
-                   {options.timeout_seconds,
-                    ranks_on_machine() > static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN))}) {}
+        transport_(std::make_unique<MpiTransport>(
+            comm_, options.frame_bytes,
+            MpiWaitOptions{options.timeout_seconds,
+                           ranks_on_machine() > static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN))})) {
+  }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
   // MPI_Finalize waits for all ranks: with an exception on its way they would wait for ever.
   ~Session() override {
     if (std::uncaught_exceptions() > exceptions_) {
-      std::fprintf(stderr, "rank %d (%s): an error ends the job\n", transport_.rank(),
+      std::fprintf(stderr, "rank %d (%s): an error ends the job\n", transport_->rank(),
                    host_.c_str());
       abort(1);
     }
+    transport_.reset();  // it holds a communicator
     MPI_Comm_free(&comm_);
     MPI_Finalize();
   }
 
-  Transport& transport() override { return transport_; }
+  Transport& transport() override { return *transport_; }
   const Topology& topology() const override { return topology_; }
   std::string library() const override { return library_; }
   std::string host() const override { return host_; }
@@ -143,7 +146,7 @@ class Session final : public MpiSession {
   MPI_Comm comm_;
   std::string library_;
   std::string host_;
-  MpiTransport transport_;
+  std::unique_ptr<MpiTransport> transport_;
 };
 
 }  // namespace

@@ -37,19 +37,29 @@ std::string name_of_rank(int rank) {
   return "rank " + std::to_string(rank);
 }
 
+// A wait of this long answers who asks whether this rank is alive.
+constexpr double kAnswerAfterSeconds = 0.02;
+// After this part of the timeout it asks itself; where all answer, others wait for whoever is
+// silent, and this rank leaves them so many timeouts to say so.
+constexpr double kAskShare = 0.5;
+constexpr double kAliveFactor = 2;
+
 // The only waiting there is: between polls that found nothing.
 class Patience {
  public:
-  Patience(const MpiWaitOptions& options, int depth)
+  Patience(const MpiWaitOptions& options, int depth, MpiRollCall& roll_call)
       : options_(options),
+        roll_call_(roll_call),
         timeout_(options.timeout_seconds +
                  depth * std::max(kLeastDelay, kDelayShare * options.timeout_seconds)) {}
   void progressed() {
     polls_ = 0;
     since_ = 0;
+    asked_ = false;
   }
-  // False when the timeout has passed without progress.
-  bool idle() {
+  // False when the timeout has passed without progress. `silent()`: the ranks waited for.
+  template <typename Silent>
+  bool idle(Silent silent) {
     if (++polls_ < kSpins) return true;
     const double now = wall_seconds();
     if (since_ == 0) since_ = now;
@@ -59,14 +69,30 @@ class Patience {
     } else {
       sched_yield();
     }
-    return options_.timeout_seconds <= 0 || now - since_ < timeout_;
+    return options_.timeout_seconds <= 0 || goes_on(now - since_, silent);
   }
+  // Of the ranks asked, those that did not answer; none were asked: nobody.
+  std::vector<int> missing() const { return asked_ ? roll_call_.missing() : std::vector<int>(); }
 
  private:
+  template <typename Silent>
+  bool goes_on(double waited, Silent silent) {
+    if (waited < kAnswerAfterSeconds) return true;
+    roll_call_.serve();
+    if (!asked_ && waited > kAskShare * options_.timeout_seconds) {
+      roll_call_.ask(silent());
+      asked_ = true;
+    }
+    if (waited < timeout_) return true;
+    return asked_ && roll_call_.missing().empty() && waited < kAliveFactor * timeout_;
+  }
+
   const MpiWaitOptions& options_;
+  MpiRollCall& roll_call_;
   double timeout_;
   int polls_ = 0;
   double since_ = 0;
+  bool asked_ = false;
 };
 
 class Sending {
@@ -182,9 +208,10 @@ class Receiving {
   bool done_ = false;
 };
 
+// Names those of them that did not answer when they were asked whether they are alive.
 [[noreturn]] void fail_silent(const std::vector<int>& silent, const std::vector<int>& deaf,
-                              const Phase& phase, double seconds) {
-  const std::vector<int>& ranks = silent.empty() ? deaf : silent;
+                              const std::vector<int>& missing, const Phase& phase, double seconds) {
+  const std::vector<int>& ranks = !missing.empty() ? missing : silent.empty() ? deaf : silent;
   std::string names;
   for (const int rank : ranks) names += (names.empty() ? "" : ", ") + std::to_string(rank);
   const std::string who = (ranks.size() == 1 ? "rank " : "ranks ") + names;
@@ -229,6 +256,7 @@ MpiTransport::MpiTransport(MPI_Comm comm, std::size_t frame_bytes, const MpiWait
     : comm_(comm),
       frame_bytes_(frame_bytes),
       wait_(wait),
+      roll_call_(comm),
       under_way_(std::make_unique<UnderWay>()) {
   check_mpi(MPI_Comm_rank(comm, &rank_), "asking for the rank");
   check_mpi(MPI_Comm_size(comm, &size_), "asking for the number of ranks");
@@ -239,22 +267,30 @@ std::vector<IncomingMessage> MpiTransport::exchange(std::span<const OutgoingMess
   Sending sending(comm_, out, frame_bytes_, phase);
   std::vector<Receiving> receiving;
   for (const int rank : from) receiving.emplace_back(rank);
-  Patience patience(wait_, phase.depth);
+  Patience patience(wait_, phase.depth, roll_call_);
+  const auto silent = [&] {
+    std::vector<int> ranks;
+    for (const Receiving& message : receiving)
+      if (!message.done()) ranks.push_back(message.from());
+    return ranks;
+  };
+  const auto silent_or_deaf = [&] {
+    const std::vector<int> ranks = silent();
+    return ranks.empty() ? sending.missing() : ranks;
+  };
+  // Where other messages are under way, they may come first.
+  const int tag = under_way_->in.empty() ? MPI_ANY_TAG : phase.tag;
   for (std::size_t left = from.size(); left > 0 || !sending.done();) {
     bool progress = sending.poll();
-    std::vector<int> silent;
     for (Receiving& message : receiving) {
       const bool open = !message.done();
-      progress |= message.poll(comm_, frame_bytes_, phase);
+      progress |= message.poll(comm_, frame_bytes_, phase, tag);
       if (open && message.done()) --left;
     }
     if (progress) {
       patience.progressed();
-    } else if (!patience.idle()) {
-      for (const Receiving& message : receiving) {
-        if (!message.done()) silent.push_back(message.from());
-      }
-      fail_silent(silent, sending.missing(), phase, wait_.timeout_seconds);
+    } else if (!patience.idle(silent_or_deaf)) {
+      fail_silent(silent(), sending.missing(), patience.missing(), phase, wait_.timeout_seconds);
     }
   }
   std::vector<IncomingMessage> in;
@@ -299,11 +335,11 @@ void MpiTransport::poll() {
 void MpiTransport::wait() {
   const auto left = [&] { return under_way_->out.size() + under_way_->in.size(); };
   if (left() == 0) return;
-  Patience patience(wait_, first_phase().depth);
+  Patience patience(wait_, first_phase().depth, roll_call_);
   for (const std::size_t before = left(); left() == before;) {
     if (advance())
       patience.progressed();
-    else if (!patience.idle())
+    else if (!patience.idle([&] { return first_silent(); }))
       fail_waiting();
   }
 }
@@ -321,14 +357,32 @@ Phase MpiTransport::first_phase() const {
   return first;
 }
 
-void MpiTransport::fail_waiting() const {
-  const Phase phase = first_phase();
-  std::vector<int> silent, deaf;
+// Whom it waits for there.
+std::vector<int> MpiTransport::first_silent() const {
+  const int depth = first_phase().depth;
+  std::vector<int> ranks;
+  const auto add = [&](int rank) {
+    if (std::find(ranks.begin(), ranks.end(), rank) == ranks.end()) ranks.push_back(rank);
+  };
   for (const UnderWay::In& in : under_way_->in)
-    if (in.message->phase.tag == phase.tag) silent.push_back(in.message->from);
-  for (const UnderWay::Out& out : under_way_->out)
-    if (out.message->phase.tag == phase.tag) deaf.push_back(out.message->to);
-  fail_silent(silent, deaf, phase, wait_.timeout_seconds);
+    if (in.message->phase.depth == depth) add(in.message->from);
+  if (under_way_->in.empty())
+    for (const UnderWay::Out& out : under_way_->out) add(out.message->to);
+  return ranks;
+}
+
+void MpiTransport::fail_waiting() const {
+  std::vector<int> ranks = first_silent();
+  Phase phase = first_phase();
+  const std::vector<int>& missing = roll_call_.missing();
+  if (!missing.empty()) {
+    ranks = missing;
+    for (const UnderWay::In& in : under_way_->in)
+      if (in.message->from == missing[0] && in.message->phase.depth == phase.depth)
+        phase = in.message->phase;
+  }
+  const bool deaf = under_way_->in.empty();
+  fail_silent(deaf ? std::vector<int>() : ranks, ranks, {}, phase, wait_.timeout_seconds);
 }
 
 }  // namespace gracemoe

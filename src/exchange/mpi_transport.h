@@ -1,11 +1,12 @@
-// Transport over MPI point to point. With mpi_session.cc the only files that know MPI; standard
-// calls only.
+// Transport over MPI point to point. With mpi_roll_call.cc and mpi_session.cc the only files that
+// know MPI; standard calls only.
 #pragma once
 #include <mpi.h>
 
 #include <memory>
 #include <string>
 
+#include "exchange/mpi_roll_call.h"
 #include "exchange/transport.h"
 
 namespace gracemoe {
@@ -20,8 +21,8 @@ struct MpiWaitOptions {
 
 class MpiTransport final : public Transport {
  public:
-  // `comm` is borrowed, numbered as the topology's devices, with MPI_ERRORS_RETURN; nobody else
-  // uses it.
+  // Collective. `comm` is borrowed, numbered as the topology's devices, with MPI_ERRORS_RETURN;
+  // nobody else uses it.
   MpiTransport(MPI_Comm comm, std::size_t frame_bytes, const MpiWaitOptions& wait);
   int rank() const override { return rank_; }
   int size() const override { return size_; }
@@ -37,6 +38,7 @@ class MpiTransport final : public Transport {
   struct UnderWay;
   bool advance();  // true if anything moved
   Phase first_phase() const;
+  std::vector<int> first_silent() const;
   [[noreturn]] void fail_waiting() const;
 
   MPI_Comm comm_;
@@ -44,6 +46,7 @@ class MpiTransport final : public Transport {
   int size_ = 1;
   std::size_t frame_bytes_;
   MpiWaitOptions wait_;
+  MpiRollCall roll_call_;
   std::unique_ptr<UnderWay> under_way_;
 };
 

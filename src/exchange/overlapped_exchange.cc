@@ -10,7 +10,7 @@ namespace {
 
 // Of shared memory, a lane and step: more than the rows and replies of a step need that fit a
 // machine. Only what is written takes room.
-constexpr std::size_t kSharedBytes = std::size_t{1} << 30;
+constexpr std::size_t kSharedBytes = std::size_t{2} << 30;
 
 class OverlappedExchange final : public Exchange {
  public:
@@ -21,8 +21,13 @@ class OverlappedExchange final : public Exchange {
     reset_counters();
     const int count = options.overlap == Overlap::kBatch ? 2 : 1;
     const std::size_t bytes = 2 * kSharedBytes;
-    if (options.intra == Intra::kShared && topology.devices() > topology.nodes())
-      shared_ = SharedMemory::make(topology, transport, static_cast<std::size_t>(count) * bytes);
+    const std::size_t all = static_cast<std::size_t>(count) * bytes;
+    if (topology.devices() == topology.nodes() || options.intra == Intra::kMpi)
+      shared_ = nullptr;
+    else if (options.intra == Intra::kShared)
+      shared_ = SharedMemory::make(topology, transport, all);
+    else
+      shared_ = SharedMemory::make_where_possible(topology, transport, all);
     const Clerk clerk(options, topology, transport.rank(), counters_);
     for (int lane = 0; lane < count; ++lane) {
       std::span<std::byte> memory;
@@ -43,6 +48,8 @@ class OverlappedExchange final : public Exchange {
     flight.counted().dispatch_seconds += wall_seconds() - start;
     return work;
   }
+
+  std::span<std::byte> output_memory() override { return flights_[0]->output_memory(); }
 
   void combine(std::span<const std::byte> outputs, std::span<float> out) override {
     Flight& flight = *flights_[0];

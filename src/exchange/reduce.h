@@ -18,15 +18,28 @@ struct Replies {
   int self = 0;
   std::vector<Bytes> messages;         // [ranks] as they came in
   std::vector<const std::byte*> from;  // [ranks] the reply's units, any alignment; null where none
+  // [ranks] where each unit lies, if they lie apart
+  std::vector<std::vector<const std::byte*>> apart;
+  // [ranks] what each unit is, where the reply itself says so; empty: what the shares say
+  std::vector<std::vector<Share::Kind>> kinds;
   const std::byte* outputs = nullptr;  // [entries, hidden] computed here, not owned
   // [entries] where an entry's output is in `outputs`, not owned
   std::span<const std::int32_t> place{};
 
+  // Of no rank.
+  static Replies none(const ExchangeOptions& options, ReplyRule rule, int ranks, int self);
+
   std::size_t row_bytes() const { return static_cast<std::size_t>(hidden) * element_size(element); }
+  Share::Kind kind(const Share& share) const {
+    if (share.rank == self || share.kind != Share::Kind::kRow) return share.kind;
+    const auto& its = kinds[static_cast<std::size_t>(share.rank)];
+    return its.empty() ? share.kind : its[static_cast<std::size_t>(share.unit)];
+  }
   const std::byte* at(const Share& share) const {
     const auto unit = static_cast<std::size_t>(share.unit);
     if (share.rank == self) return outputs + static_cast<std::size_t>(place[unit]) * row_bytes();
-    return from[static_cast<std::size_t>(share.rank)] + unit * row_bytes();
+    const auto rank = static_cast<std::size_t>(share.rank);
+    return apart[rank].empty() ? from[rank] + unit * row_bytes() : apart[rank][unit];
   }
 };
 
@@ -34,6 +47,10 @@ struct Replies {
 // grid; `shares` and `weights` of these entries.
 void sum_row(std::span<const Share> shares, std::span<const float> weights, float grid,
              const Replies& replies, float* out);
+
+// The same of all entries of row r of `set`, whose shares are given.
+void sum_row(const RowSet& set, int r, std::span<const Share> shares, const Replies& replies,
+             float* out);
 
 // out [rows, hidden] = the sum of every row of `set`.
 void sum_rows(const RowSet& set, std::span<const Share> shares, const Replies& replies,

@@ -62,8 +62,7 @@ ReplyRule ReplyRule::of(Reduction reduction, Element element) {
 
 Outbox::Outbox(int ranks, int self, ReplyRule rule)
     : self_(self),
-      rule_(rule),
-      ways_(static_cast<std::size_t>(ranks)),
+      ways_(static_cast<std::size_t>(ranks), Way{rule, {}}),
       last_row_(static_cast<std::size_t>(ranks)) {}
 
 void Outbox::clear() {
@@ -78,7 +77,7 @@ std::vector<Share> Outbox::add(const RowSet& parent, std::span<const int> next_h
   append(parent, next_hop, copies, shares);
   for (Way& way : ways_) {
     for (auto r = static_cast<int>(way.unit.size()) - 1; r < way.set.rows(); ++r) {
-      way.unit.push_back(way.unit.back() + rule_.units(way.set.count(r)));
+      way.unit.push_back(way.unit.back() + way.rule.units(way.set.count(r)));
     }
   }
   place(shares);
@@ -116,7 +115,7 @@ void Outbox::place(std::span<Share> shares) {
     const Way& way = ways_[static_cast<std::size_t>(share.rank)];
     const auto r = static_cast<std::size_t>(way_row_[e]);
     const int index = share.unit - way.set.first[r];
-    if (!rule_.partial(way.set.count(way_row_[e]))) {
+    if (!way.rule.partial(way.set.count(way_row_[e]))) {
       share.unit = way.unit[r] + index;
     } else {
       share.unit = way.unit[r];

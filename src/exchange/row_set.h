@@ -70,6 +70,8 @@ enum class Copies { kPerRank, kPerEntry };  // rows sent for one row with severa
 class Outbox {
  public:
   Outbox(int ranks, int self, ReplyRule rule);
+  // Another rule for what comes back from `rank`.
+  void set_rule(int rank, ReplyRule rule) { ways_[static_cast<std::size_t>(rank)].rule = rule; }
   void clear();
   // Appends the rows of `parent` to the sets of the ranks that its entries go to next:
   // next_hop[device]. Returns a share for every entry. For itself a rank always keeps one copy a
@@ -81,6 +83,7 @@ class Outbox {
 
  private:
   struct Way {
+    ReplyRule rule;
     RowSet set;
     std::vector<std::int32_t> unit{0};  // [rows + 1] where the reply to each row starts
   };
@@ -89,7 +92,6 @@ class Outbox {
   void place(std::span<Share> shares);
 
   int self_;
-  ReplyRule rule_;
   std::vector<Way> ways_;               // [ranks]
   std::vector<std::int32_t> last_row_;  // [ranks] parent's row that the rank got last
   std::vector<std::int32_t> way_row_;   // [entries of the parent] scratch: row in the way's set

@@ -82,34 +82,28 @@ std::uint64_t read_token(const Mapping& mapping) {
 
 class NodeMemory final : public SharedMemory {
  public:
-  NodeMemory(const Topology& topology, Transport& transport, std::size_t bytes)
-      : bytes_(bytes + kPage),
-        file_(make_file(bytes_)),
-        own_(file_.get(), bytes_, PROT_READ | PROT_WRITE),
-        others_(static_cast<std::size_t>(topology.devices())) {
-    const Introduction mine = introduce();
+  // `trouble`: what keeps any rank of the node from sharing, the same on all or empty on all.
+  NodeMemory(const Topology& topology, Transport& transport, std::size_t bytes,
+             std::string& trouble)
+      : bytes_(bytes + kPage), others_(static_cast<std::size_t>(topology.devices())) {
+    Introduction mine;
+    note_trouble(trouble, [&] { mine = introduce(); });
     const std::vector<int> neighbours = others_on_node(topology, transport.rank());
     std::vector<OutgoingMessage> out;
     for (const int rank : neighbours) out.push_back({rank, std::as_bytes(std::span(&mine, 1))});
-    std::string trouble;
-    try {
-      for (const IncomingMessage& message : transport.exchange(out, neighbours, kIntroduce))
-        meet(message);
-    } catch (const Error& e) {
-      if (e.category() == ErrorCategory::kPeer) throw;
-      trouble = e.what();
-    }
+    for (const IncomingMessage& message : transport.exchange(out, neighbours, kIntroduce))
+      if (trouble.empty()) note_trouble(trouble, [&] { meet(message); });
     // Only now may the descriptor go; and where one cannot share, its whole node does not.
     out.clear();
     for (const int rank : neighbours) out.push_back({rank, std::as_bytes(std::span(trouble))});
-    for (const IncomingMessage& message : transport.exchange(out, neighbours, kMet)) {
-      if (trouble.empty())
+    const auto told = transport.exchange(out, neighbours, kMet);
+    for (const IncomingMessage& message : told) {
+      if (trouble.empty() && !message.bytes.empty())
         trouble.assign(reinterpret_cast<const char*>(message.bytes.data()), message.bytes.size());
     }
-    if (!trouble.empty()) throw Error(ErrorCategory::kUsage, trouble);
   }
 
-  std::span<std::byte> own() override { return own_.memory().subspan(kPage); }
+  std::span<std::byte> own() override { return own_->memory().subspan(kPage); }
   std::span<const std::byte> of(int rank) const override {
     const auto& mapping = others_[static_cast<std::size_t>(rank)];
     if (mapping == nullptr) return {};
@@ -127,13 +121,24 @@ class NodeMemory final : public SharedMemory {
     return others;
   }
 
+  template <typename Act>
+  static void note_trouble(std::string& trouble, Act act) {
+    try {
+      act();
+    } catch (const Error& e) {
+      trouble = e.what();
+    }
+  }
+
   Introduction introduce() {
+    file_ = std::make_unique<File>(make_file(bytes_));
+    own_ = std::make_unique<Mapping>(file_->get(), bytes_, PROT_READ | PROT_WRITE);
     std::random_device random;
     Introduction mine;
     mine.process = getpid();
-    mine.descriptor = file_.get();
+    mine.descriptor = file_->get();
     mine.token = (std::uint64_t{random()} << 32U) | random();
-    std::memcpy(own_.memory().data(), &mine.token, sizeof(mine.token));
+    std::memcpy(own_->memory().data(), &mine.token, sizeof(mine.token));
     return mine;
   }
 
@@ -154,8 +159,8 @@ class NodeMemory final : public SharedMemory {
   }
 
   std::size_t bytes_;
-  File file_;
-  Mapping own_;
+  std::unique_ptr<File> file_;
+  std::unique_ptr<Mapping> own_;
   std::vector<std::unique_ptr<Mapping>> others_;  // [ranks]
 };
 
@@ -163,7 +168,19 @@ class NodeMemory final : public SharedMemory {
 
 std::unique_ptr<SharedMemory> SharedMemory::make(const Topology& topology, Transport& transport,
                                                  std::size_t bytes) {
-  return std::make_unique<NodeMemory>(topology, transport, bytes);
+  std::string trouble;
+  auto memory = std::make_unique<NodeMemory>(topology, transport, bytes, trouble);
+  if (!trouble.empty()) throw Error(ErrorCategory::kUsage, trouble);
+  return memory;
+}
+
+std::unique_ptr<SharedMemory> SharedMemory::make_where_possible(const Topology& topology,
+                                                                Transport& transport,
+                                                                std::size_t bytes) {
+  std::string trouble;
+  auto memory = std::make_unique<NodeMemory>(topology, transport, bytes, trouble);
+  if (!trouble.empty()) return nullptr;
+  return memory;
 }
 
 std::byte* Arena::take(std::size_t bytes) {

@@ -19,6 +19,9 @@ class SharedMemory {
   // other's processes.
   static std::unique_ptr<SharedMemory> make(const Topology& topology, Transport& transport,
                                             std::size_t bytes);
+  // The same; null on all ranks of a node where any of them cannot.
+  static std::unique_ptr<SharedMemory> make_where_possible(const Topology& topology,
+                                                           Transport& transport, std::size_t bytes);
   virtual ~SharedMemory() = default;
   virtual std::span<std::byte> own() = 0;
   // The memory of that rank; empty where it is not of this node.

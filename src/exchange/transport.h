@@ -71,9 +71,9 @@ class Transport {
   // The asynchronous form, for one who has work to do meanwhile. Messages of one sender with the
   // same tag arrive in the order sent; those of different tags in any. At most one Inbound of a
   // rank and tag at a time. Things move on, and are marked done, inside poll() and wait() alone;
-  // between begin_... and done no other function of the transport may be called. poll() never
-  // blocks; wait() returns once anything more is done, at once if nothing is under way. Errors as
-  // exchange().
+  // between begin_... and done no other function of the transport may be called, save that MPI's
+  // takes exchange() and the collectives with other tags. poll() never blocks; wait() returns once
+  // anything more is done, at once if nothing is under way. Errors as exchange().
   virtual void begin_send(Outbound& message);
   virtual void begin_receive(Inbound& message);
   virtual void poll();

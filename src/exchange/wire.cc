@@ -16,16 +16,6 @@ constexpr std::size_t kAlign = 4;
 constexpr std::size_t kPlace = sizeof(std::uint64_t);
 constexpr float kNotNeeded = std::numeric_limits<float>::quiet_NaN();
 
-[[noreturn]] void fail_message(const Stamp& stamp, int sender, const std::string& what,
-                               const std::string& got, const std::string& wanted) {
-  fail(
-      ErrorCategory::kPeer,
-      {"message from rank " + std::to_string(sender) + " (" + to_string(stamp.phase) + "): " + what,
-       got, wanted,
-       "the ranks are out of step or their memory is damaged: are all of them the same program, "
-       "with the same options?"});
-}
-
 void check_field(const Stamp& stamp, int sender, const char* what, std::uint64_t got,
                  std::uint64_t wanted) {
   if (got != wanted) fail_message(stamp, sender, what, std::to_string(got), std::to_string(wanted));
@@ -82,7 +72,7 @@ struct Layout {
 
 // The counts must add up before anything is read through them.
 void check_counts(const std::byte* counts, const WireHeader& header, const Stamp& stamp, int sender,
-                  ReplyRule rule) {
+                  const RowFormat& format) {
   std::uint64_t entries = 0;
   std::uint64_t weights = 0;
   for (std::uint32_t r = 0; r < header.rows; ++r) {
@@ -91,7 +81,7 @@ void check_counts(const std::byte* counts, const WireHeader& header, const Stamp
       fail_message(stamp, sender, "entries of row " + std::to_string(r), "0", "at least 1");
     }
     entries += static_cast<unsigned>(count);
-    if (rule.partial(count)) weights += 1 + static_cast<unsigned>(count);
+    if (format.weighted(count)) weights += 1 + static_cast<unsigned>(count);
   }
   check_field(stamp, sender, "entries of all rows", entries, header.entries);
   check_field(stamp, sender, "weights", header.weights, weights);
@@ -146,6 +136,16 @@ void read_entry(EntryReader& reader, bool weighted, const Stamp& stamp, int send
 
 }  // namespace
 
+void fail_message(const Stamp& stamp, int sender, const std::string& what, const std::string& got,
+                  const std::string& wanted) {
+  fail(
+      ErrorCategory::kPeer,
+      {"message from rank " + std::to_string(sender) + " (" + to_string(stamp.phase) + "): " + what,
+       got, wanted,
+       "the ranks are out of step or their memory is damaged: are all of them the same program, "
+       "with the same options?"});
+}
+
 std::size_t encode_rows(const RowSet& set, const Stamp& stamp, int sender, const RowFormat& format,
                         Bytes& out) {
   std::vector<float> weights;
@@ -156,7 +156,7 @@ std::size_t encode_rows(const RowSet& set, const Stamp& stamp, int sender, const
     GM_CHECK(count >= 1 && count <= 255, "a row with no entry, or with more than 255");
     counts.push_back(static_cast<std::byte>(count));
     const auto begin = set.first[static_cast<std::size_t>(r)];
-    if (!format.rule.partial(count)) continue;
+    if (!format.weighted(count)) continue;
     weights.push_back(set.grid[static_cast<std::size_t>(r)]);
     weights.insert(weights.end(), set.weight.begin() + begin, set.weight.begin() + begin + count);
   }
@@ -198,20 +198,20 @@ void decode_rows(std::span<const std::byte> bytes, const Stamp& stamp, int sende
     fail_message(stamp, sender, "entries", std::to_string(header.entries), "less than 2^31");
   }
   const std::byte* counts = bytes.data() + layout.counts;
-  check_counts(counts, header, stamp, sender, format.rule);
+  check_counts(counts, header, stamp, sender, format);
   set.clear();
   EntryReader reader{bytes.data() + layout.weights, bytes.data() + layout.experts,
                      bytes.data() + layout.devices};
   for (std::uint32_t r = 0; r < header.rows; ++r) {
     const auto count = std::to_integer<int>(counts[r]);
-    const bool partial = format.rule.partial(count);
+    const bool weighted = format.weighted(count);
     const std::byte* row = format.shared.empty()
                                ? bytes.data() + layout.rows + r * format.row_bytes
                                : find_shared(bytes.data() + layout.rows + r * kPlace,
                                              format.row_bytes, format.shared, stamp, sender);
-    set.begin_row(row, partial ? EntryReader::next<float>(reader.weights) : kNotNeeded);
+    set.begin_row(row, weighted ? EntryReader::next<float>(reader.weights) : kNotNeeded);
     for (int e = 0; e < count; ++e) {
-      read_entry(reader, partial, stamp, sender, format, set);
+      read_entry(reader, weighted, stamp, sender, format, set);
     }
   }
 }
@@ -224,22 +224,22 @@ int origin_of(std::span<const std::byte> bytes, const Stamp& stamp, int sender) 
   return header.origin;
 }
 
-void place_reply(const Stamp& stamp, int sender, int units, std::span<const std::byte> shared,
-                 const std::byte* at, Bytes& out) {
-  WireHeader header = make_header(stamp, sender);
-  header.rows = static_cast<std::uint32_t>(units);
-  const std::uint64_t place = place_in(shared, at);
-  out.resize(sizeof(WireHeader) + kPlace);
-  put(put(out.data(), &header, 1), &place, 1);
+void place_reply(const Stamp& stamp, int sender, std::span<const std::byte> shared,
+                 std::span<const std::byte* const> at, Bytes& out) {
+  std::byte* next = begin_reply(stamp, sender, static_cast<int>(at.size()), kPlace, out);
+  for (const std::byte* unit : at) {
+    const std::uint64_t place = place_in(shared, unit);
+    next = put(next, &place, 1);
+  }
 }
 
-const std::byte* find_reply(std::span<const std::byte> bytes, const Stamp& stamp, int sender,
-                            int units, std::size_t row_bytes, std::span<const std::byte> shared) {
-  const WireHeader header = read_header(bytes, stamp, sender);
-  check_field(stamp, sender, "rows of the reply", header.rows, static_cast<std::uint64_t>(units));
-  check_field(stamp, sender, "bytes", bytes.size(), sizeof(WireHeader) + kPlace);
-  return find_shared(bytes.data() + sizeof(WireHeader),
-                     static_cast<std::uint64_t>(units) * row_bytes, shared, stamp, sender);
+void find_reply(std::span<const std::byte> bytes, const Stamp& stamp, int sender, int units,
+                std::size_t row_bytes, std::span<const std::byte> shared,
+                std::vector<const std::byte*>& at) {
+  const std::byte* next = decode_reply(bytes, stamp, sender, units, kPlace);
+  at.clear();
+  for (int unit = 0; unit < units; ++unit, next += kPlace)
+    at.push_back(find_shared(next, row_bytes, shared, stamp, sender));
 }
 
 std::byte* begin_reply(const Stamp& stamp, int sender, int units, std::size_t row_bytes,
@@ -248,6 +248,13 @@ std::byte* begin_reply(const Stamp& stamp, int sender, int units, std::size_t ro
   header.rows = static_cast<std::uint32_t>(units);
   out.resize(sizeof(WireHeader) + static_cast<std::size_t>(units) * row_bytes);
   return put(out.data(), &header, 1);
+}
+
+std::span<const std::byte> open_reply(std::span<const std::byte> bytes, const Stamp& stamp,
+                                      int sender, int units) {
+  const WireHeader header = read_header(bytes, stamp, sender);
+  check_field(stamp, sender, "rows of the reply", header.rows, static_cast<std::uint64_t>(units));
+  return bytes.subspan(sizeof(WireHeader));
 }
 
 const std::byte* decode_reply(std::span<const std::byte> bytes, const Stamp& stamp, int sender,

@@ -1,7 +1,7 @@
 // What a message looks like on the wire. Little-endian (checked at compile time).
 //
 //   header   32 bytes, below
-//   rows:    weights  f32 [weights]  of rows whose reply will be a partial sum: the row's grid and
+//   rows:    weights  f32 [weights]  of rows whose reply may be a partial sum: the row's grid and
 //                                    the weight of each of its entries
 //            experts  u16 [entries]
 //            devices  u8  [entries]  number inside the receiver's node; only towards a gateway of a
@@ -9,8 +9,8 @@
 //            counts   u8  [rows]     entries of each row
 //            zero bytes up to a multiple of 4, then the rows' elements, contiguous; or, where
 //            sender and receiver share memory, u64 [rows]: where in the sender's each row lies
-//   reply:   `rows` units (ReplyRule) of one row's bytes each, contiguous; or a u64: where in the
-//            sender's memory they lie
+//   reply:   `rows` units (ReplyRule) of one row's bytes each, contiguous; or u64 [units]: where in
+//            the sender's memory each lies; or packed (packed_reply.h)
 // A row needs no name: replies come in the order of the rows sent. Entries are in top-k order, so
 // that slots need not travel either. At k = 8 all of a row's entries are 61 bytes: 1.5% of a bf16
 // row of 2048.
@@ -18,6 +18,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "exchange/row_set.h"
 #include "exchange/transport.h"
@@ -50,11 +52,14 @@ struct Stamp {
 struct RowFormat {
   std::size_t row_bytes = 0;
   ReplyRule rule;
-  int experts = 0;       // ids below
-  int first_device = 0;  // entries' devices are first_device .. first_device + devices - 1
-  int devices = 1;       // at most 256
+  int experts = 0;           // ids below
+  int first_device = 0;      // entries' devices are first_device .. first_device + devices - 1
+  int devices = 1;           // at most 256
+  bool packed_sums = false;  // the reply will be packed: two entries' too may come as a sum
   // The sender's memory, where the receiver shares it; empty: rows travel.
   std::span<const std::byte> shared{};
+
+  bool weighted(int entries) const { return rule.partial(entries) || (packed_sums && entries > 1); }
 };
 
 // Whose rows a message is about. Error (kPeer) if it is too short to say.
@@ -75,10 +80,19 @@ std::byte* begin_reply(const Stamp& stamp, int sender, int units, std::size_t ro
 const std::byte* decode_reply(std::span<const std::byte> bytes, const Stamp& stamp, int sender,
                               int units, std::size_t row_bytes);
 
-// A reply whose units lie in the sender's memory `shared`, at `at`.
-void place_reply(const Stamp& stamp, int sender, int units, std::span<const std::byte> shared,
-                 const std::byte* at, Bytes& out);
-const std::byte* find_reply(std::span<const std::byte> bytes, const Stamp& stamp, int sender,
-                            int units, std::size_t row_bytes, std::span<const std::byte> shared);
+// What stands behind the header of a reply of `units` units. Errors as above.
+std::span<const std::byte> open_reply(std::span<const std::byte> bytes, const Stamp& stamp,
+                                      int sender, int units);
+// Error (kPeer): the message from `sender` cannot be right.
+[[noreturn]] void fail_message(const Stamp& stamp, int sender, const std::string& what,
+                               const std::string& got, const std::string& wanted);
+
+// A reply whose units lie in the sender's memory `shared`, each where `at` says.
+void place_reply(const Stamp& stamp, int sender, std::span<const std::byte> shared,
+                 std::span<const std::byte* const> at, Bytes& out);
+// Where they lie. Errors as above.
+void find_reply(std::span<const std::byte> bytes, const Stamp& stamp, int sender, int units,
+                std::size_t row_bytes, std::span<const std::byte> shared,
+                std::vector<const std::byte*>& at);
 
 }  // namespace gracemoe

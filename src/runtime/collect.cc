@@ -143,6 +143,7 @@ std::vector<std::pair<std::string, std::string>> settings_of(const Deployment& d
           {"reduction", to_string(d.options().reduction)},
           {"overlap", to_string(d.options().overlap)},
           {"intra", to_string(d.options().intra)},
+          {"packing", to_string(d.options().packing)},
           {"routing", to_string(d.options().routing)},
           {"topology", d.topology().to_string()},
           {"ranks", std::to_string(d.transport().size())},

@@ -22,6 +22,7 @@ struct DeploymentOptions {
   Reduction reduction = Reduction::kFp32;
   Overlap overlap = Overlap::kNone;
   Intra intra = Intra::kMpi;
+  Packing packing = Packing::kSums;
   RoutingPolicy routing = RoutingPolicy::kTopologyAware;
   bool reference_backend = false;  // plain float32 loops instead of the kernels
   CpuOptions cpu;

@@ -75,7 +75,7 @@ class Replay {
       out_.resize(count_ * hidden_);
       transport_.barrier();
       start = wall_seconds();
-      exchange_->combine(std::as_bytes(std::span(outputs_)), out_);
+      exchange_->combine(outputs_, out_);
       seconds_.push_back(wall_seconds() - start);
       check(layer);
     }
@@ -116,14 +116,15 @@ class Replay {
   }
 
   void stand_in(int layer, const ExpertWork& work) {
-    outputs_.resize(static_cast<std::size_t>(work.entries()) * hidden_);
+    outputs_ = exchange_->output_memory();
+    auto* out = reinterpret_cast<bf16*>(outputs_.data());
     for (std::size_t g = 0; g < work.experts.size(); ++g) {
       const float scale = expert_scale(layer, work.experts[g]);
       const auto end = static_cast<std::size_t>(work.offsets[g + 1]);
       for (auto e = static_cast<std::size_t>(work.offsets[g]); e < end; ++e) {
         const auto* row = reinterpret_cast<const bf16*>(work.row(work.row_of[e]));
         for (std::size_t i = 0; i < hidden_; ++i)
-          outputs_[e * hidden_ + i] = to_bf16(to_float(row[i]) * scale);
+          out[e * hidden_ + i] = to_bf16(to_float(row[i]) * scale);
       }
     }
   }
@@ -165,7 +166,8 @@ class Replay {
   std::unique_ptr<ReplicaSelector> selector_;
   std::unique_ptr<Exchange> exchange_;
   std::size_t begin_ = 0, count_ = 0;  // the step's tokens
-  std::vector<bf16> rows_, outputs_;   // [tokens, hidden], [entries, hidden]
+  std::vector<bf16> rows_;             // [tokens, hidden]
+  std::span<std::byte> outputs_;       // [entries, hidden]
   std::vector<float> grid_, out_;
   std::vector<std::uint16_t> expert_;
   std::vector<float> weight_;

@@ -91,6 +91,9 @@ TEST_F(BenchExchange, ExactReductionAndAGivenPlan) {
   const ProcessResult fits = run_process(
       under_mpirun(2, bench({"--plan", plan, "--topology", "2x1", "--reduction", "exact"})));
   EXPECT_EQ(fits.exit_code, 0) << fits.err;
+  const ProcessResult shared = run_process(
+      under_mpirun(2, bench({"--topology", "1x2", "--intra", "shared", "--packing", "none"})));
+  EXPECT_EQ(shared.exit_code, 0) << shared.err;
   const ProcessResult misfit = run_process(bench({"--plan", plan}));
   EXPECT_EQ(misfit.exit_code, 2);
   EXPECT_THAT(misfit.err, HasSubstr("2 devices"));
@@ -103,6 +106,9 @@ TEST_F(BenchExchange, RefusesBeforeItRuns) {
     return result.err;
   };
   EXPECT_THAT(refusal({"--exchange", "smoke"}), HasSubstr("smoke"));
+  EXPECT_THAT(refusal({"--reduction", "bf16"}), HasSubstr("could not be checked to the bit"));
+  EXPECT_THAT(refusal({"--overlap", "batch"}), HasSubstr("bench ladder measures it"));
+  EXPECT_THAT(refusal({"--packing", "tight"}), HasSubstr("one of none, sums"));
   EXPECT_THAT(refusal({"--preset", "best"}), HasSubstr("best"));
   EXPECT_THAT(refusal({"--rate", "-1"}), HasSubstr("--rate"));
   EXPECT_THAT(refusal({"--preset", "grace", "--plan", "p.json"}), HasSubstr("one of the two"));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <set>
 #include <stdexcept>
@@ -160,6 +161,26 @@ void check_values(const ExchangeCase& c, const CaseTokens& mine, std::span<const
   }
 }
 
+// The slow twin of packing.h: bytes that a sum takes between nodes.
+std::int64_t packed_size(std::span<const float> sum, float grid) {
+  std::int64_t bytes = 0;
+  for (std::size_t begin = 0; begin < sum.size(); begin += 128) {
+    const std::size_t end = std::min(sum.size(), begin + 128);
+    bool raw = false, zero = true;
+    int bits = 1;
+    for (std::size_t i = begin; i < end; ++i) {
+      const double n = grid == 0 ? 0.0 : static_cast<double>(sum[i]) / static_cast<double>(grid);
+      raw = raw || grid == 0 || n != std::nearbyint(n) || n < -0x1p22 || n >= 0x1p22;
+      zero = zero && n == 0;
+      while (n < -std::ldexp(1.0, bits - 1) || n >= std::ldexp(1.0, bits - 1)) ++bits;
+    }
+    const auto count = static_cast<std::int64_t>(end - begin);
+    const std::int64_t integers = zero ? 0 : (count + 7) / 8 * bits;
+    bytes += 1 + (raw ? 4 * count : std::min(integers, 4 * count));
+  }
+  return bytes;
+}
+
 // The slow twin of the counters: every token of every home, one hop after the other.
 class TrafficCount {
  public:
@@ -179,10 +200,13 @@ class TrafficCount {
       at(home).tokens += tokens.tokens;
       for (int t = 0; t < tokens.tokens; ++t) {
         std::map<int, int> entries;  // device -> j
+        terms_.clear();
+        grid_ = c_.grid ? tokens.grid[static_cast<std::size_t>(t)] : 0;
         for (int s = t * c_.top_k; s < (t + 1) * c_.top_k; ++s) {
           const int device = tokens.device[static_cast<std::size_t>(s)];
           ++entries[device];
           ++at(device).entries;
+          add_term(tokens, t, s);
         }
         add_token(home, entries);
       }
@@ -205,13 +229,43 @@ class TrafficCount {
     (same_node(from, to) ? traffic.intra_node : traffic.cross_node) += bytes;
     if (!same_node(from, to)) at(from).cross_node_rows += count;
   }
-  void reply(int from, int to, int j) {
+  // Of j entries on `from`, or on all of its node.
+  void reply(int from, int to, int j, bool of_node = false) {
     if (from == to) return;
     const std::int64_t row_bytes =
         c_.options.hidden * static_cast<std::int64_t>(element_size(c_.options.element));
-    const std::int64_t bytes = j <= limit_ ? j * row_bytes : partial_bytes_;
+    const bool in_place = same_node(from, to) && c_.options.intra == Intra::kShared;
+    std::int64_t bytes = j <= limit_ || in_place ? j * row_bytes : partial_bytes_;
+    if (limit_ == 2 && c_.options.packing != Packing::kNone && !same_node(from, to) && j > 1) {
+      const std::int64_t packed = packed_size(sum_of(from, of_node), grid_);
+      bytes = j == 2 ? std::min(bytes, packed) : packed;
+    }
     TrafficBytes& traffic = at(from).combine_payload;
     (same_node(from, to) ? traffic.intra_node : traffic.cross_node) += bytes;
+  }
+
+  // The weighted output of slot s of token t, on the grid.
+  void add_term(const CaseTokens& tokens, int t, int s) {
+    const auto slot = static_cast<std::size_t>(s);
+    const std::size_t row_bytes =
+        static_cast<std::size_t>(c_.options.hidden) * element_size(c_.options.element);
+    Bytes output(row_bytes);
+    stand_in_expert(tokens.expert[slot],
+                    tokens.rows.data() + static_cast<std::size_t>(t) * row_bytes, c_.options.hidden,
+                    c_.options.element, output.data());
+    std::vector<float> term;
+    for (int i = 0; i < c_.options.hidden; ++i)
+      term.push_back(
+          on_grid(tokens.weight[slot] * element_at(output.data(), i, c_.options.element), grid_));
+    terms_.emplace_back(tokens.device[slot], std::move(term));
+  }
+  std::vector<float> sum_of(int device, bool of_node) const {
+    std::vector<float> sum(static_cast<std::size_t>(c_.options.hidden));
+    for (const auto& [its, term] : terms_) {
+      if (of_node ? !same_node(its, device) : its != device) continue;
+      std::transform(sum.begin(), sum.end(), term.begin(), sum.begin(), std::plus<>());
+    }
+    return sum;
   }
 
   // Copies made inside nodes: with shared memory one for a row that any other device of the node
@@ -253,13 +307,15 @@ class TrafficCount {
     for (const auto& [node, j] : on_node) {
       if (node == c_.topology.node_of(home)) continue;
       row(home, c_.topology.peer_on(home, node), 1);
-      reply(c_.topology.peer_on(home, node), home, j);
+      reply(c_.topology.peer_on(home, node), home, j, true);
     }
   }
 
   const ExchangeCase& c_;
   std::vector<std::vector<LayerCounters>> per_device_;
   std::size_t layer_ = 0;
+  std::vector<std::pair<int, std::vector<float>>> terms_;  // of the token: device, weighted output
+  float grid_ = 0;                                         // the token's
   int limit_;
   std::int64_t partial_bytes_;
 };
@@ -322,10 +378,11 @@ const char* to_string(Pattern pattern) {
 
 std::string ExchangeCase::name() const {
   return topology.to_string() + " " + to_string(options.kind) + " " + to_string(options.reduction) +
-         " " + to_string(options.overlap) + " " + to_string(options.intra) +
-         (options.element == Element::kBf16 ? " bf16 " : " float32 ") + to_string(pattern) +
-         " k=" + std::to_string(top_k) + " hidden=" + std::to_string(options.hidden) +
-         " seed=" + std::to_string(seed) + (grid ? " grid" : "");
+         " " + to_string(options.overlap) + " " + to_string(options.intra) + " " +
+         to_string(options.packing) + (options.element == Element::kBf16 ? " bf16 " : " float32 ") +
+         to_string(pattern) + " k=" + std::to_string(top_k) +
+         " hidden=" + std::to_string(options.hidden) + " seed=" + std::to_string(seed) +
+         (grid ? " grid" : "");
 }
 
 TokenRoutes CaseTokens::routes() const {

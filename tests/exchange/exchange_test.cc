@@ -91,11 +91,26 @@ TEST_P(OverTopologies, OnAGridEveryReductionIsExact) {
         c.grid = true;
         c.top_k = 8;
         c.tokens = 20;
-        ASSERT_NO_THROW(run_ranks(c.topology.devices(), [&](Transport& transport) {
-          run_case(c, transport);
-        })) << c.name();
+        for (const Packing packing : {Packing::kNone, Packing::kSums}) {
+          c.options.packing = packing;
+          ASSERT_NO_THROW(run_ranks(c.topology.devices(), [&](Transport& transport) {
+            run_case(c, transport);
+          })) << c.name();
+        }
       }
     }
+  }
+}
+
+// Rows of several blocks, the last one short.
+TEST_P(OverTopologies, WideRowsPackAndUnpack) {
+  for (const ExchangeKind kind : kKinds) {
+    ExchangeCase c = make_case(GetParam(), kind, Reduction::kFp32, Element::kBf16);
+    c.options.hidden = 301;
+    c.grid = true;
+    ASSERT_NO_THROW(run_ranks(c.topology.devices(), [&](Transport& transport) {
+      run_case(c, transport);
+    })) << c.name();
   }
 }
 
@@ -129,7 +144,8 @@ TEST(Exchange, OneRowANodeCrossesWhereFlatKindsSendMore) {
   const Topology topology = Topology::grid(2, 2);
   for (const ExchangeKind kind : kKinds) {
     run_ranks(4, [&](Transport& transport) {
-      const ExchangeOptions options{kind, Reduction::kFp32, Element::kBf16, 8, 1, 4};
+      ExchangeOptions options{kind, Reduction::kFp32, Element::kBf16, 8, 1, 4};
+      options.packing = Packing::kNone;
       const auto exchange = make_exchange(options, topology, transport);
       const std::vector<std::uint16_t> expert{3, 1, 2, 0};
       const std::vector<float> weight{0.4F, 0.3F, 0.2F, 0.1F};
@@ -185,11 +201,14 @@ TEST(Exchange, NamesAreReadAsTheyAreWritten) {
 TEST(Exchange, WaysToOverlapAreReadAsTheyAreWritten) {
   for (const Overlap o : {Overlap::kNone, Overlap::kStage, Overlap::kBatch})
     EXPECT_EQ(parse_overlap(to_string(o)), o);
-  for (const Intra i : {Intra::kMpi, Intra::kShared}) EXPECT_EQ(parse_intra(to_string(i)), i);
+  for (const Packing p : {Packing::kNone, Packing::kSums})
+    EXPECT_EQ(parse_packing(to_string(p)), p);
+  for (const Intra i : {Intra::kMpi, Intra::kShared, Intra::kAuto})
+    EXPECT_EQ(parse_intra(to_string(i)), i);
   EXPECT_EQ(error_of([] { parse_overlap("full"); }, ErrorCategory::kUsage),
             "overlap: got 'full', wanted one of none, stage, batch");
   EXPECT_EQ(error_of([] { parse_intra("nvlink"); }, ErrorCategory::kUsage),
-            "intra: got 'nvlink', wanted one of mpi, shared");
+            "intra: got 'nvlink', wanted one of mpi, shared, auto");
 }
 
 TEST(Exchange, BrokenContractsAreErrors) {

@@ -40,7 +40,8 @@ class Liar final : public Transport {
   std::vector<IncomingMessage> exchange(std::span<const OutgoingMessage> out,
                                         std::span<const int> from, const Phase& phase) override {
     auto in = inner_.exchange(out, from, phase);
-    if (rank() == 0 && in.front().bytes.size() == 24) in.front().bytes[20] ^= std::byte{1};
+    if (rank() == 0 && !in.empty() && in.front().bytes.size() == 24)
+      in.front().bytes[20] ^= std::byte{1};
     return in;
   }
 
@@ -69,6 +70,16 @@ TEST(SharedMemory, AnotherProcessesMemoryIsRefusedOnTheWholeNode) {
             "shared memory of rank 1: got that of another process: the rank is on another machine, "
             "wanted memory shared by the devices of a node; declare a topology whose nodes are "
             "machines, or use --intra mpi");
+}
+
+TEST(SharedMemory, WhereOneRankCannotItsWholeNodeDoesNot) {
+  run_ranks(3, [&](Transport& transport) {
+    Liar liar(transport);
+    const Topology topology = Topology::parse("2,1");
+    EXPECT_EQ(SharedMemory::make_where_possible(topology, liar, 4096) == nullptr,
+              transport.rank() < 2);
+    EXPECT_NE(SharedMemory::make_where_possible(topology, transport, 4096), nullptr);
+  });
 }
 
 TEST(Arena, HandsOutWhatThereIs) {
