@@ -15,9 +15,10 @@ namespace gracemoe {
 namespace {
 
 constexpr int kTagsOfALane = 20;
-// A part of the work: long enough to be worth a call, short enough for messages to move between
-// two.
-constexpr int kEntriesOfAPart = 64;
+// A part of the work, in numbers of the rows it reads: about a millisecond or ten of a core. Messages
+// move between two parts, and every look at them may give the core away where ranks share it: with
+// parts of 64 rows of 256, two ranks on two busy cores took 2.5 times as long.
+constexpr int kNumbersOfAPart = 1 << 18;
 
 }  // namespace
 
@@ -381,11 +382,12 @@ void Flight::give(std::size_t b, WorkPart& part) {
   const ExpertWork& work = batch.work;
   const std::size_t first = batch.given;
   const std::int32_t begin = work.offsets[first];
+  const std::int32_t enough = kNumbersOfAPart / std::max(work.hidden, 1);
   std::size_t last = first;
   batch.offsets.assign(1, 0);
   do {
     batch.offsets.push_back(work.offsets[++last] - begin);
-  } while (last < work.experts.size() && batch.offsets.back() < kEntriesOfAPart);
+  } while (last < work.experts.size() && batch.offsets.back() < enough);
   batch.given = last;
   if (batch.output_data == nullptr) batch.output_data = room_for_outputs(batch);
   part.lane = lane_;
