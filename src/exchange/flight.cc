@@ -15,9 +15,9 @@ namespace gracemoe {
 namespace {
 
 constexpr int kTagsOfALane = 20;
-// A part of the work, in numbers of the rows it reads: about a millisecond or ten of a core. Messages
-// move between two parts, and every look at them may give the core away where ranks share it: with
-// parts of 64 rows of 256, two ranks on two busy cores took 2.5 times as long.
+// A part of the work, in numbers of the rows it reads: about a millisecond or ten of a core.
+// Messages move between two parts, and every look at them may give the core away where ranks share
+// it: with parts of 64 rows of 256, two ranks on two busy cores took 2.5 times as long.
 constexpr int kNumbersOfAPart = 1 << 18;
 
 }  // namespace
