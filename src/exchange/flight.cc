@@ -15,9 +15,8 @@ namespace gracemoe {
 namespace {
 
 constexpr int kTagsOfALane = 20;
-// A part of the work, in numbers of the rows it reads: about a millisecond or ten of a core.
-// Messages move between two parts, and every look at them may give the core away where ranks share
-// it: with parts of 64 rows of 256, two ranks on two busy cores took 2.5 times as long.
+// A part of the work, in numbers of its rows: one to ten milliseconds of a core. Between two,
+// messages move; where ranks share cores, each look at them may give the core away.
 constexpr int kNumbersOfAPart = 1 << 18;
 
 }  // namespace
