@@ -35,6 +35,12 @@ export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_mpi_yield_when_idle=1 OMPI_M
 # on two cores seven times slower (393 against 2,840 tokens a second).
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 
+# Where ccache is, it serves other checkouts too: paths count from the root, unless the environment says otherwise.
+if command -v ccache >/dev/null; then
+  export CMAKE_CXX_COMPILER_LAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER-ccache}
+  export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$PWD} CCACHE_NOHASHDIR=${CCACHE_NOHASHDIR:-1}
+fi
+
 configure_and_build() {  # preset
   cmake --preset "$1" && cmake --build --preset "$1"
 }
