@@ -127,7 +127,7 @@ LadderOptions ladder_options(const LadderArguments& a, CliContext& context) {
     options.rows = choose_ladder_rows(a.rows);
     parse_workload(a.workload);
     parse_rate(a.rate);
-    options.engine = deployment_options(a.engine, false, context.topology(), ranks_on_host);
+    options.engine = deployment_options(a.engine, false, ranks_on_host);
     for (const std::string& output : {a.out, a.html, a.svg})
       if (context.root() && !output.empty()) require_writable(output);
     if (context.root() && !a.trace.empty() && !file_exists(a.trace)) require_writable(a.trace);

@@ -40,7 +40,7 @@ void add_wire_arguments(CLI::App& command, DeploymentArguments& a) {
       .add_option("--overlap", a.overlap,
                   "none | stage | batch: what is computed while rows are on the wire: nothing; "
                   "experts whose rows are here; that and the other half of the step's rows "
-                  "(auto: batch over several nodes, none on one)")
+                  "(auto: none)")
       ->capture_default_str();
   command
       .add_option("--intra", a.intra,
@@ -114,16 +114,13 @@ int default_threads(int ranks_on_host) {
 }
 
 DeploymentOptions deployment_options(const DeploymentArguments& a, bool record_routing,
-                                     const Topology& topology, int ranks_on_host) {
+                                     int ranks_on_host) {
   DeploymentOptions options;
   options.model = a.model;
   options.plan = a.plan;
   options.exchange = parse_exchange_kind(a.exchange);
   options.reduction = parse_reduction(a.reduction);
-  if (a.overlap == "auto")
-    options.overlap = topology.nodes() > 1 ? Overlap::kBatch : Overlap::kNone;
-  else
-    options.overlap = parse_overlap(a.overlap);
+  options.overlap = a.overlap == "auto" ? Overlap::kNone : parse_overlap(a.overlap);
   options.intra = parse_intra(a.intra);
   options.packing = parse_packing(a.packing);
   options.routing = parse_routing_policy(a.routing);
@@ -156,7 +153,7 @@ std::unique_ptr<Deployment> deploy(const DeploymentArguments& a, bool record_rou
   const int ranks_on_host = context.ranks_on_host();
   DeploymentOptions options;
   together(context.transport(), [&] {
-    options = deployment_options(a, record_routing, context.topology(), ranks_on_host);
+    options = deployment_options(a, record_routing, ranks_on_host);
     options.cache_positions = cache_positions;
     for (const std::string& output : outputs)
       if (context.root() && !output.empty()) require_writable(output);

@@ -25,7 +25,7 @@ struct DeploymentArguments {
 void add_engine_arguments(CLI::App& command, DeploymentArguments& arguments);
 void add_deployment_arguments(CLI::App& command, DeploymentArguments& arguments);
 DeploymentOptions deployment_options(const DeploymentArguments& arguments, bool record_routing,
-                                     const Topology& topology, int ranks_on_host);
+                                     int ranks_on_host);
 
 // Error (kUsage) if a name that is not empty stands there twice.
 void refuse_twice(const std::vector<std::string>& outputs);

@@ -140,10 +140,8 @@ class MoeLayer final : public FeedForwardBlock {
     }
   }
 
-  // Weighted outputs are summed as multiples of 2^-18 of the residual's root mean square: a
-  // thousandth of what rounding an output to bf16 may already cost, and fine enough that sums up to
-  // 64 times the residual are exact - so that it does not matter where, and in which order, they
-  // are made.
+  // Weighted outputs are summed as multiples of 2^-14 of the residual's root mean square, so that
+  // sums up to 256 times that are exact: where, and in which order, they are made does not matter.
   void set_grid(std::span<const float> residual, Lane& lane) {
     lane.grid.resize(residual.size() / hidden_);
     for (std::size_t row = 0; row < lane.grid.size(); ++row) {
