@@ -31,9 +31,10 @@ Flight::Flight(int lane, const Clerk& clerk, const Paths& paths, Transport& tran
       home_(transport.size(), transport.rank(), clerk.rule()) {
   home_.replies = Replies::none(clerk_.options(), clerk_.rule(), transport.size(), clerk_.self());
   for (const int rank : paths.neighbours) home_.outbox.set_rule(rank, rule_towards(rank));
-  const std::size_t half = memory.size() / 2;
-  arenas_[0] = Arena(memory.first(half));
-  arenas_[1] = Arena(memory.subspan(half));
+  Arena* const arenas[] = {&row_arena_, &output_arena_, &early_arenas_[0], &early_arenas_[1]};
+  const std::size_t part = memory.size() / std::size(arenas);
+  for (std::size_t i = 0; i < std::size(arenas); ++i)
+    *arenas[i] = Arena(memory.subspan(part * i, part));
 }
 
 Phase Flight::phase(Kind kind) const {
@@ -60,7 +61,7 @@ void Flight::begin(int layer, const TokenRoutes& routes, std::span<const std::by
   rows_ = rows;
   clerk_.begin_step(layer);
   ++step_;
-  arenas_[step_ % 2].clear();
+  for (Arena* arena : {&row_arena_, &output_arena_, &early_arenas_[step_ % 2]}) arena->clear();
   home_.outbox.clear();
   home_.computed = false;
   home_.replies_awaited = static_cast<int>(paths_.neighbours.size() + paths_.gateways.size());
@@ -168,7 +169,7 @@ std::size_t Flight::place_outputs(std::span<const Share> shares, const Replies& 
   for (const Share& share : shares) {
     const std::byte* output = replies.at(share);
     if (before(output, own.data()) || !before(output, own.data() + own.size())) {
-      std::byte* place = arenas_[step_ % 2].take(clerk_.row_bytes());
+      std::byte* place = arena_for_outputs().take(clerk_.row_bytes());
       std::memcpy(place, output, clerk_.row_bytes());
       output = place;
     }
@@ -192,7 +193,7 @@ void Flight::share_rows(RowSet& set, const std::byte* first) {
                              .subspan(static_cast<std::size_t>(set.first[at]),
                                       static_cast<std::size_t>(set.count(r)));
     if (std::none_of(devices.begin(), devices.end(), needed)) continue;
-    std::byte* place = arenas_[step_ % 2].take(clerk_.row_bytes());
+    std::byte* place = row_arena_.take(clerk_.row_bytes());
     std::memcpy(place, first + at * clerk_.row_bytes(), clerk_.row_bytes());
     set.row[at] = place;
     ++clerk_.counted().intra_row_copies;
@@ -370,7 +371,7 @@ std::byte* Flight::room_for_outputs(Batch& batch) {
   const std::size_t bytes = static_cast<std::size_t>(batch.work.entries()) * clerk_.row_bytes();
   for (const Member& member : batch.members) {
     if (member.arrival != nullptr && !shared_with(member.arrival->from, clerk_.self()).empty())
-      return arenas_[step_ % 2].take(bytes);
+      return arena_for_outputs().take(bytes);
   }
   batch.outputs.resize(bytes);
   return batch.outputs.data();

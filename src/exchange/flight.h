@@ -119,6 +119,7 @@ class Flight {
   const RowSet& rows_of(const Member& member) const;
   void give(std::size_t batch, WorkPart& part);
   std::byte* room_for_outputs(Batch& batch);
+  Arena& arena_for_outputs() { return all_rows_here() ? output_arena_ : early_arenas_[step_ % 2]; }
   void complete(Batch& batch, const std::byte* outputs);
   void answer_if_ready(Transit& transit);
   void answer(Arrival& arrival, std::span<const std::int32_t> place, const std::byte* outputs);
@@ -128,7 +129,11 @@ class Flight {
   const Paths& paths_;
   Transport& transport_;
   SharedMemory* shared_;
-  Arena arenas_[2];  // of the present step and, until all have read it, of the one before
+  // What neighbours read. A step writes to memory of the step before only what they have done with
+  // for sure; memory that is used again is still in the caches.
+  Arena row_arena_;     // each neighbour has answered, so has read them, before a step ends
+  Arena output_arena_;  // where a neighbour's rows of this step are here, it has finished the last
+  Arena early_arenas_[2];  // outputs that cannot wait for that: of odd and even steps
   unsigned step_ = 0;
 
   bool open_ = false;
