@@ -172,8 +172,8 @@ TEST(CostModel, PlansCarryTheirTimeAndWhatItRestsOn) {
       (plan.layers[0].predicted_time.total_s() + plan.layers[1].predicted_time.total_s()) / 2,
       1e-15);
   for (const char* figure :
-       {"64 tokens a device", "rows of 4096 bytes", "up to 8192 back", "experts of 12.58 MB",
-        "between nodes 25 Gbit/s, 20 us", "inside a node 200 Gbit/s, 5 us",
+       {"64 tokens a device", "rows of 4096 bytes", "sums of 8192 back (3840 between nodes)",
+        "experts of 12.58 MB", "between nodes 25 Gbit/s, 20 us", "inside a node 200 Gbit/s, 5 us",
         "nodes 0-1 1 Gbit/s, 1000 us", "device speeds 1 1 1 0.5", "figures assumed"})
     EXPECT_THAT(plan.time_basis, HasSubstr(figure));
 }
