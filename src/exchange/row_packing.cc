@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <cstdint>
 #include <cstring>
 
 #include "exchange/bit_planes.h"
@@ -23,6 +25,17 @@ GM_INLINE std::size_t count_escapes(const Octets& below, int width) {
   for (std::size_t i = 0; i < kPackedBlock; ++i)
     count = static_cast<std::uint8_t>(count + (below[i] >= last ? 1 : 0));
   return count;
+}
+
+// Calls visit(i) for each i with escape[i] = 1, ascending; the others are 0. Few are.
+template <typename Visit>
+GM_INLINE void for_each_escape(const Octets& escape, Visit visit) {
+  for (std::size_t i = 0; i < kPackedBlock; i += sizeof(std::uint64_t)) {
+    std::uint64_t some = 0;
+    std::memcpy(&some, escape.data() + i, sizeof some);
+    for (; some != 0; some &= some - 1)
+      visit(i + static_cast<std::size_t>(std::countr_zero(some)) / 8);
+  }
 }
 
 // The width of the fewest bytes; `bytes`: codes and escapes. Numbers beyond `count` are as the
@@ -68,15 +81,17 @@ std::uint8_t* pack_block(const std::byte* rows, std::size_t count, std::uint8_t*
   std::memcpy(out, rest.data(), count);
   out += count;
   const auto last = static_cast<std::uint8_t>((1U << width) - 1);
-  Octets code;
-  for (std::size_t i = 0; i < kPackedBlock; ++i) code[i] = std::min(below[i], last);
+  Octets code, escape;
+  for (std::size_t i = 0; i < kPackedBlock; ++i) {
+    code[i] = std::min(below[i], last);
+    escape[i] = below[i] >= last ? 1 : 0;
+  }
   if (count == kPackedBlock)
     put_integers(code, kPackedBlock, width, out);
   else
     put_integers(code, padded(count), width, out);
   out += packed_bytes(count, width);
-  for (std::size_t i = 0; i < count; ++i)
-    if (code[i] == last) *out++ = exponent[i];
+  for_each_escape(escape, [&](std::size_t i) { *out++ = exponent[i]; });
   return out;
 }
 
@@ -94,17 +109,16 @@ std::size_t unpack_block(const std::uint8_t* in, std::size_t left, std::size_t c
   else
     take_integers(in + count, padded(count), width, code);
   const auto last = static_cast<std::uint8_t>((1U << width) - 1);
-  Octets exponent;
-  std::uint8_t escapes = 0;
+  Octets exponent, escape;
   for (std::size_t i = 0; i < kPackedBlock; ++i) {
     exponent[i] = static_cast<std::uint8_t>(base - code[i]);
-    escapes = static_cast<std::uint8_t>(escapes | (code[i] == last ? 1 : 0));
+    escape[i] = code[i] == last ? 1 : 0;
   }
-  for (std::size_t i = 0; i < count && escapes != 0; ++i) {
-    if (code[i] != last) continue;
-    if (read == left) return 0;
-    exponent[i] = in[read++];
-  }
+  std::fill(escape.begin() + static_cast<std::ptrdiff_t>(count), escape.end(), std::uint8_t{0});
+  std::size_t escapes = 0;
+  for (const std::uint8_t e : escape) escapes += e;
+  if (escapes > left - read) return 0;
+  for_each_escape(escape, [&](std::size_t i) { exponent[i] = in[read++]; });
   Numbers x;
   for (std::size_t i = 0; i < kPackedBlock; ++i)
     x[i] = static_cast<std::uint16_t>(((rest[i] & 0x80U) << 8) | (std::uint32_t{exponent[i]} << 7) |
