@@ -62,7 +62,6 @@ constexpr int kStrip = 32;
 
 using Lanes = float __attribute__((vector_size(32)));
 using Words = std::uint32_t __attribute__((vector_size(32)));
-using Order = std::int32_t __attribute__((vector_size(32)));
 
 // Sums of a strip of columns: those of the first half with even and odd numbers, then the second's.
 struct StripSums {
@@ -70,12 +69,12 @@ struct StripSums {
 };
 
 GM_INLINE void add_partial_strip(const std::byte* at, StripSums& acc) {
-  constexpr Order kEven{0, 2, 4, 6, 8, 10, 12, 14}, kOdd{1, 3, 5, 7, 9, 11, 13, 15};
   Lanes x[4];
   std::memcpy(x, at, sizeof x);
   for (int half = 0; half < 2; ++half) {
-    acc.even[half] += __builtin_shuffle(x[2 * half], x[2 * half + 1], kEven);
-    acc.odd[half] += __builtin_shuffle(x[2 * half], x[2 * half + 1], kOdd);
+    const Lanes a = x[2 * half], b = x[2 * half + 1];
+    acc.even[half] += __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
+    acc.odd[half] += __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15);
   }
 }
 
@@ -93,11 +92,11 @@ GM_INLINE void add_row_strip(const std::byte* at, float weight, float rounder, S
 }
 
 GM_INLINE void put_strip(const StripSums& acc, float* out) {
-  constexpr Order kLow{0, 8, 1, 9, 2, 10, 3, 11}, kHigh{4, 12, 5, 13, 6, 14, 7, 15};
   Lanes x[4];
   for (int half = 0; half < 2; ++half) {
-    x[2 * half] = __builtin_shuffle(acc.even[half], acc.odd[half], kLow);
-    x[2 * half + 1] = __builtin_shuffle(acc.even[half], acc.odd[half], kHigh);
+    const Lanes a = acc.even[half], b = acc.odd[half];
+    x[2 * half] = __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+    x[2 * half + 1] = __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
   }
   std::memcpy(out, x, sizeof x);
 }
