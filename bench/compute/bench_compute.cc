@@ -209,11 +209,11 @@ void register_all() {
                                 {512, 256, 256},  {1, 2048, 2048},  {8, 2048, 2048},
                                 {64, 2048, 2048}, {512, 2048, 2048}};
   // The shipped model (64 experts of 256 x 64) and OLMoE-1B-7B's shape (2048 x 1024).
-  const ExpertsCase experts[] = {{"256x64/entries:1", 8, 256, 64, 1},
-                                 {"256x64/entries:16", 64, 256, 64, 16},
-                                 {"256x64/entries:128", 64, 256, 64, 128},
-                                 {"2048x1024/entries:1", 8, 2048, 1024, 1},
-                                 {"2048x1024/entries:64", 8, 2048, 1024, 64}};
+  const ExpertsCase experts[] = {
+      {"256x64/entries:1", 8, 256, 64, 1},        {"256x64/entries:16", 64, 256, 64, 16},
+      {"256x64/entries:128", 64, 256, 64, 128},   {"2048x1024/entries:1", 16, 2048, 1024, 1},
+      {"2048x1024/entries:2", 16, 2048, 1024, 2}, {"2048x1024/entries:4", 16, 2048, 1024, 4},
+      {"2048x1024/entries:8", 16, 2048, 1024, 8}, {"2048x1024/entries:64", 8, 2048, 1024, 64}};
   const AttentionCase attentions[] = {{"heads8_dim32/prefill:512", 8, 8, 32, 512, 0},
                                       {"heads8_dim32/decode:512", 8, 8, 32, 1, 511},
                                       {"heads16_dim128/prefill:512", 16, 16, 128, 512, 0},

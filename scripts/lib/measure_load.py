@@ -2,6 +2,7 @@
 
 usage: measure_load.py PROGRAM MODEL RANKS...
 """
+import mmap
 import os
 import re
 import statistics
@@ -33,6 +34,21 @@ def plain_read(files):
         with open(name, "rb", buffering=0) as f:
             while f.readinto(buffer):
                 pass
+    return time.monotonic() - start
+
+
+def read_into_memory(files):
+    """A plain read that keeps what it reads, in new memory of huge pages, as any loader must."""
+    start = time.monotonic()
+    kept = []
+    for name in files:
+        memory = mmap.mmap(-1, os.path.getsize(name))
+        memory.madvise(mmap.MADV_HUGEPAGE)
+        with memoryview(memory) as view, open(name, "rb", buffering=0) as f:
+            at = 0
+            while read := f.readinto(view[at : at + (8 << 20)]):
+                at += read
+        kept.append(memory)
     return time.monotonic() - start
 
 
@@ -87,20 +103,25 @@ def available_memory():
 
 
 def time_load(program, model, ranks, files, from_disk):
-    """Plain reads and loads in turn; their median times and the median of their ratios."""
-    reads, loads = [], []
+    """Both kinds of plain reads and loads in turn: median times, and the medians of a load's ratios to them."""
+    measures = (
+        lambda: plain_read(files),
+        lambda: read_into_memory(files),
+        lambda: run(program, model, ranks, False)[1],
+    )
+    rounds = []
     for _ in range(ROUNDS):
-        for measured, measure in (
-            (reads, lambda: plain_read(files)),
-            (loads, lambda: run(program, model, ranks, False)[1]),
-        ):
+        if not from_disk:
+            plain_read(files)
+        times = []
+        for measure in measures:
             if from_disk:
                 forget(files)
-            elif measured is reads:
-                plain_read(files)
-            measured.append(measure())
-    ratios = [load / read for load, read in zip(loads, reads)]
-    return tuple(statistics.median(values) for values in (reads, loads, ratios))
+            times.append(measure())
+        rounds.append(times)
+    median = lambda values: statistics.median(list(values))
+    times = [median(r[i] for r in rounds) for i in range(3)]
+    return times, [median(r[2] / r[i] for r in rounds) for i in range(2)]
 
 
 def main():
@@ -115,9 +136,13 @@ def main():
             if not from_disk and available_memory() < 2.1 * size:
                 print("  from the page cache: not measured, this machine's memory does not hold files and model")
                 continue
-            read, load, ratio = time_load(program, model, ranks, files, from_disk)
-            where = "from disk" if from_disk else "from the page cache"
-            print(f"  {where}: loaded in {load:.1f} s = {ratio:.2f} x a plain read of {read:.1f} s", flush=True)
+            (read, kept, load), ratios = time_load(program, model, ranks, files, from_disk)
+            print(
+                f"  from {'disk' if from_disk else 'the page cache'}: loaded in {load:.1f} s"
+                f" = {ratios[0]:.2f} x a plain read of {read:.1f} s"
+                f" = {ratios[1]:.2f} x one into new memory, {kept:.1f} s",
+                flush=True,
+            )
 
 
 main()

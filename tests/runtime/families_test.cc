@@ -10,15 +10,13 @@
 #include "plan/contiguous.h"
 #include "planner/planner.h"
 #include "runtime/footprint.h"
+#include "runtime/golden_check.h"
 #include "support/demo.h"
 #include "support/rank_runs.h"
 #include "support/temp_dir.h"
 
 namespace gracemoe {
 namespace {
-
-const char* const kModels[] = {"olmoe_tiny", "qwen3_moe_tiny", "qwen3_moe_tiny_tied",
-                               "deepseek_v2_tiny", "deepseek_v2_tiny_q"};
 
 // The golden file's two prompts, and shorter ones cut from them, so that sequences differ in
 // length.
@@ -126,7 +124,7 @@ TEST_P(Families, ReferenceBackendExactlyToo) {
   expect_same(run_on_ranks(options, Topology::grid(2, 1), requests, 9), want, "2x1");
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, Families, testing::ValuesIn(kModels),
+INSTANTIATE_TEST_SUITE_P(Models, Families, testing::ValuesIn(kTinyModels),
                          [](const auto& param_info) { return std::string(param_info.param); });
 
 std::int64_t resident_bytes() {
@@ -155,7 +153,7 @@ TEST(CompressedCache, IsAsLargeInMemory) {
 // A position takes (kv_rank + rope_dim) elements a layer and no more.
 TEST(CompressedCache, TakesOneLatentAndOneKeyAPosition) {
   const auto transport = make_local_transport();
-  for (const char* model : kModels) {
+  for (const char* model : kTinyModels) {
     for (const bool reference : {false, true}) {
       DeploymentOptions options = options_of(model);
       options.reference_backend = reference;

@@ -50,9 +50,11 @@ struct ProductKernels {
   void (*pack_float)(const float* const* rows, std::size_t n, std::size_t width,
                      std::byte* tile) = nullptr;
   // out[r * out_stride + c] for all rows r of the tile and the 32 * count outputs of `count`
-  // adjacent panels; `depth` as above.
+  // adjacent panels; `depth` as above. `next`, or null: the panel that is wanted after these; it is
+  // fetched into the cache meanwhile, as each of these is during the one before. A processor's own
+  // prefetching does not keep up with tiles of several rows, which read a panel in strides.
   void (*multiply)(const std::byte* tile, std::size_t rows, const std::byte* panels,
-                   std::size_t depth, std::size_t count, float* out,
+                   std::size_t depth, std::size_t count, const std::byte* next, float* out,
                    std::size_t out_stride) = nullptr;
   // gate_up [rows][stride], of which 16 gates g, then their 16 ups u -> silu(g) * u, the values
   // first .. first + 15 of h. With bf16 weights h is a tile of that many rows, of values rounded to

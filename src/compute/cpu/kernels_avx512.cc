@@ -5,6 +5,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "compute/cpu/fetch.h"
 #include "compute/cpu/kernels.h"
 #include "compute/cpu/vec_avx512.h"
 

@@ -4,6 +4,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "compute/cpu/fetch.h"
 #include "compute/cpu/kernels.h"
 #include "compute/cpu/vec_avx512.h"
 
@@ -28,7 +29,7 @@ GM_TARGET_BF16 __attribute__((always_inline)) inline F dot(F sum, I a, std::uint
 // R rows by P panels of 32 outputs.
 template <std::size_t R, std::size_t P>
 GM_TARGET_BF16 void multiply_block(const std::uint32_t* x, const bf16* panels, std::size_t pairs,
-                                   float* out, std::size_t out_stride) {
+                                   Ahead ahead, float* out, std::size_t out_stride) {
   constexpr std::size_t kVectors = P * kPanelVectors;
   F sum[R][kVectors];
 #pragma GCC unroll 16
@@ -38,6 +39,7 @@ GM_TARGET_BF16 void multiply_block(const std::uint32_t* x, const bf16* panels, s
   }
   const std::size_t panel_size = pairs * kPanel * 2;
   for (std::size_t p = 0; p < pairs; ++p, x += R, panels += kPanel * 2) {
+    fetch<kVectors * sizeof(I)>(ahead);
     I w[kVectors];
 #pragma GCC unroll 16
     for (std::size_t v = 0; v < kVectors; ++v) {
@@ -59,16 +61,24 @@ GM_TARGET_BF16 void multiply_block(const std::uint32_t* x, const bf16* panels, s
 // As in product.inc: few rows take more panels at once.
 template <std::size_t R>
 GM_TARGET_BF16 void multiply_rows(const std::byte* tile, const bf16* panels, std::size_t pairs,
-                                  std::size_t count, float* out, std::size_t out_stride) {
+                                  std::size_t count, const std::byte* next, float* out,
+                                  std::size_t out_stride) {
   constexpr std::size_t kWide = R <= 2 ? 4 : R <= 5 ? 2 : 1;
   const auto* x = reinterpret_cast<const std::uint32_t*>(tile);
   const std::size_t panel_size = pairs * kPanel * 2;
+  const auto ahead = [&](std::size_t p, std::size_t width) {
+    return ahead_at(reinterpret_cast<const std::byte*>(panels), count * panel_size * sizeof(bf16),
+                    next, (p + width) * panel_size * sizeof(bf16),
+                    width * kPanelVectors * sizeof(I), tile);
+  };
   std::size_t p = 0;
   for (; p + kWide <= count; p += kWide) {
-    multiply_block<R, kWide>(x, panels + p * panel_size, pairs, out + p * kPanel, out_stride);
+    multiply_block<R, kWide>(x, panels + p * panel_size, pairs, ahead(p, kWide), out + p * kPanel,
+                             out_stride);
   }
   for (; p < count; ++p) {
-    multiply_block<R, 1>(x, panels + p * panel_size, pairs, out + p * kPanel, out_stride);
+    multiply_block<R, 1>(x, panels + p * panel_size, pairs, ahead(p, 1), out + p * kPanel,
+                         out_stride);
   }
 }
 
@@ -78,9 +88,10 @@ constexpr auto multiply_table(std::index_sequence<R...>) {
 }
 
 void multiply(const std::byte* tile, std::size_t rows, const std::byte* panels, std::size_t pairs,
-              std::size_t count, float* out, std::size_t out_stride) {
+              std::size_t count, const std::byte* next, float* out, std::size_t out_stride) {
   static constexpr auto kByRows = multiply_table(std::make_index_sequence<kTileRows>());
-  kByRows[rows - 1](tile, reinterpret_cast<const bf16*>(panels), pairs, count, out, out_stride);
+  kByRows[rows - 1](tile, reinterpret_cast<const bf16*>(panels), pairs, count, next, out,
+                    out_stride);
 }
 
 GM_TARGET_BF16 double saturate(std::size_t rounds, float* out) {

@@ -171,13 +171,15 @@ class PackedExperts final : public ExpertGroup {
   void gate_and_up(const Wave& wave, const Block& block, std::size_t first,
                    std::size_t last) const {
     for_each_product(
-        block.tiles.parts(), first, last, [&](std::size_t t, std::size_t panel, std::size_t count) {
+        block.tiles.parts(), first, last,
+        [&](std::size_t t, std::size_t panel, std::size_t count, bool more) {
           const std::size_t row = wave.offset(block) + block.tiles.first(t);
           const std::size_t rows = block.tiles.size(t);
           Sums sums;
-          product_.multiply(wave.x.data() + row * x_row_bytes(), rows,
-                            gate_up_panels(block.expert) + panel * gate_up_.panel_bytes(),
-                            product_.depth(hidden_), count, sums, count * kPanel);
+          const std::byte* weights = gate_up_panels(block.expert) + panel * gate_up_.panel_bytes();
+          product_.multiply(
+              wave.x.data() + row * x_row_bytes(), rows, weights, product_.depth(hidden_), count,
+              more ? weights + count * gate_up_.panel_bytes() : nullptr, sums, count * kPanel);
           std::byte* h = repacks() ? wave.h_values.data() + row * h_width() * sizeof(float)
                                    : wave.h.data() + row * h_row_bytes();
           for (std::size_t c = 0; c < count; ++c) {
@@ -189,14 +191,17 @@ class PackedExperts final : public ExpertGroup {
 
   void down(const Wave& wave, const Block& block, std::size_t first, std::size_t last) const {
     for_each_product(
-        block.tiles.parts(), first, last, [&](std::size_t t, std::size_t panel, std::size_t count) {
+        block.tiles.parts(), first, last,
+        [&](std::size_t t, std::size_t panel, std::size_t count, bool more) {
           const std::size_t row = block.tiles.first(t);
           const std::size_t rows = block.tiles.size(t);
           const std::size_t columns = down_.columns(panel, count);
           Sums sums;
+          const std::byte* weights = down_panels(block.expert) + panel * down_.panel_bytes();
           product_.multiply(wave.h.data() + (wave.offset(block) + row) * h_row_bytes(), rows,
-                            down_panels(block.expert) + panel * down_.panel_bytes(),
-                            product_.depth(width_), count, sums, count * kPanel);
+                            weights, product_.depth(width_), count,
+                            more ? weights + count * down_.panel_bytes() : nullptr, sums,
+                            count * kPanel);
           for (std::size_t r = 0; r < rows; ++r) {
             const std::size_t at = (block.first + row + r) * hidden_ + panel * kPanel;
             store_(sums + r * count * kPanel, wave.outputs + at * sizeof(bf16), columns);

@@ -60,11 +60,12 @@ class PackedLinear final : public Linear {
                    const std::size_t block = item / panels.parts();
                    const std::size_t part = item % panels.parts();
                    const std::size_t first_tile = blocks.first(block);
-                   for_each_product(blocks.size(block), panels.first(part), panels.first(part + 1),
-                                    [&](std::size_t tile, std::size_t panel, std::size_t count) {
-                                      multiply(packed.data(), tiles, first_tile + tile, panel,
-                                               count, y.data());
-                                    });
+                   for_each_product(
+                       blocks.size(block), panels.first(part), panels.first(part + 1),
+                       [&](std::size_t tile, std::size_t panel, std::size_t count, bool more) {
+                         multiply(packed.data(), tiles, first_tile + tile, panel, count, more,
+                                  y.data());
+                       });
                  });
   }
 
@@ -83,19 +84,20 @@ class PackedLinear final : public Linear {
   }
 
   void multiply(const std::byte* packed, const Cut& tiles, std::size_t t, std::size_t panel,
-                std::size_t count, float* y) const {
+                std::size_t count, bool more, float* y) const {
     const std::byte* tile = packed + tiles.first(t) * row_bytes();
     const std::byte* weights = panels_.data() + panel * shape_.panel_bytes();
+    const std::byte* next = more ? weights + count * shape_.panel_bytes() : nullptr;
     const std::size_t depth = kernels_.depth(shape_.in);
     const std::size_t rows = tiles.size(t);
     const std::size_t columns = shape_.columns(panel, count);
     float* out = y + tiles.first(t) * shape_.out + panel * kPanel;
     if (columns == count * kPanel) {
-      kernels_.multiply(tile, rows, weights, depth, count, out, shape_.out);
+      kernels_.multiply(tile, rows, weights, depth, count, next, out, shape_.out);
       return;
     }
     Sums sums;
-    kernels_.multiply(tile, rows, weights, depth, count, sums, count * kPanel);
+    kernels_.multiply(tile, rows, weights, depth, count, next, sums, count * kPanel);
     for (std::size_t r = 0; r < rows; ++r) {
       std::copy_n(sums + r * count * kPanel, columns, out + r * shape_.out);
     }

@@ -78,15 +78,16 @@ constexpr std::size_t kBlockTiles = 8;
 constexpr std::size_t kPanelGroup = 4;
 using Sums = float[kMaxTileRows * kPanelGroup * kPanel];
 
-// use(tile, panel, count) for every tile of `tiles` and all panels of [first, last), `count` (at
-// most kPanelGroup) at once. Several tiles take turns on one panel, so that it is read from memory
-// once.
+// use(tile, panel, count, more) for every tile of `tiles` and all panels of [first, last), `count`
+// (at most kPanelGroup) at once. Several tiles take turns on one panel, so that it is read from
+// memory once; the first of them is told whether `more` panels follow, which it can fetch.
 template <class Use>
 void for_each_product(std::size_t tiles, std::size_t first, std::size_t last, const Use& use) {
   const std::size_t group = tiles > 1 ? 1 : kPanelGroup;
   for (std::size_t panel = first; panel < last; panel += group) {
     for (std::size_t tile = 0; tile < tiles; ++tile) {
-      use(tile, panel, std::min(group, last - panel));
+      const std::size_t count = std::min(group, last - panel);
+      use(tile, panel, count, tile == 0 && panel + count < last);
     }
   }
 }

@@ -33,6 +33,12 @@ GM_INLINE F zero() {
 GM_INLINE F fma(F a, F b, F c) {
   return _mm256_fmadd_ps(a, b, c);
 }
+// fma(a, b, sum), in sum's own register: left to choose, g++ 12 overwrites factors, and with
+// a kernel's sums filling the registers spills them.
+GM_INLINE F accumulate(F sum, F a, F b) {
+  asm("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
+  return sum;
+}
 GM_INLINE F fms(F a, F b, F c) {
   return _mm256_fmsub_ps(a, b, c);
 }
@@ -97,9 +103,11 @@ GM_INLINE I widen_bytes(const void* x) {
 GM_INLINE I set1_pair(std::int32_t pair) {
   return _mm256_set1_epi32(pair);
 }
-// sum + a[0] * b[0] + a[1] * b[1] of every pair of int16.
-GM_INLINE I add_products(I sum, I a, I b) {
-  return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
+// sum + a[0] * b[0] + a[1] * b[1] of every pair of int16, in sum's own register, as above.
+GM_INLINE I accumulate_products(I sum, I a, I b) {
+  const I products = _mm256_madd_epi16(a, b);
+  asm("vpaddd %1, %0, %0" : "+x"(sum) : "x"(products));
+  return sum;
 }
 // 2 * kLanes float32, rounded to integers of 16 bits.
 GM_INLINE void store_int16(std::int16_t* y, F low, F high) {
