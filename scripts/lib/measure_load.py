@@ -1,6 +1,6 @@
 """Loads a model on each number of ranks and prints peak memory and time beside the files' size and a plain read.
 
-usage: measure_load.py PROGRAM MODEL RANKS...
+usage: measure_load.py PROGRAM MODEL RANKS...     (ROUNDS in the environment: how often in turn, 3)
 """
 import mmap
 import os
@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 
-ROUNDS = 3
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
 
 
 def weight_files(model):

@@ -21,7 +21,7 @@ ModelLoader::ModelLoader(const ModelConfig& config, Checkpoint& checkpoint, cons
       read_ahead_(std::make_shared<ReadAhead>(
           loading_order(checkpoint, config, placement.plan, placement.context.device,
                         placement.hashes.get()),
-          kReadAhead)) {}
+          kReadAhead, placement.hashes)) {}
 
 Bf16Weights ModelLoader::read(const std::string& name, const std::vector<std::int64_t>& shape) {
   return bf16_weights(checkpoint_.tensor(name, shape), placement_.rounding,
@@ -66,7 +66,6 @@ GroupedQueryWeights ModelLoader::projections(const std::string& prefix) {
 
 TransformerParts ModelLoader::decoder(const AttentionLoader& attention) {
   TransformerParts parts;
-  constexpr const char* kEmbedding = "model.embed_tokens.weight";
   for (int i = 0; i < config_.layers; ++i) {
     parts.layers.push_back(layer(i, attention));
     tell_progress();
@@ -77,6 +76,7 @@ TransformerParts ModelLoader::decoder(const AttentionLoader& attention) {
   const Bf16Weights embedding = read(kEmbedding, {config_.vocab, config_.hidden});
   parts.embedding = {embedding.data, config_.vocab, config_.hidden, embedding.converted};
   if (!config_.tied_embeddings) *done_ += static_cast<std::int64_t>(embedding.data.size_bytes());
+  read_ahead_->finish();
   tell_progress();
   return parts;
 }

@@ -50,7 +50,9 @@ std::vector<FilePart> loading_order(const Checkpoint& checkpoint, const ModelCon
       if (!std::binary_search(its.begin(), its.end(), number_after(name, ".experts."))) continue;
     }
     const bool mine = of_expert || hashes == nullptr || hashes->mine(name);
-    order.push_back({{layer, of_expert, tensor->bytes.data()}, {tensor->bytes, mine}});
+    const bool kept = tensor->shape.size() == 1 || (name == kEmbedding && !config.tied_embeddings);
+    order.push_back({{layer, of_expert, tensor->bytes.data()},
+                     {tensor->bytes, mine, kept ? name : std::string()}});
   }
   std::sort(order.begin(), order.end(),
             [](const auto& a, const auto& b) { return a.first < b.first; });
@@ -60,15 +62,24 @@ std::vector<FilePart> loading_order(const Checkpoint& checkpoint, const ModelCon
   return parts;
 }
 
-ReadAhead::ReadAhead(std::vector<FilePart> parts, std::size_t window)
-    : parts_(std::move(parts)), window_(window) {
+ReadAhead::ReadAhead(std::vector<FilePart> parts, std::size_t window,
+                     std::shared_ptr<SharedHashes> hashes)
+    : parts_(std::move(parts)), window_(window), hashes_(std::move(hashes)) {
   if (!parts_.empty()) thread_ = std::thread([this] { fetch(); });
 }
 
 ReadAhead::~ReadAhead() {
+  end(true);
+}
+
+void ReadAhead::finish() {
+  end(false);
+}
+
+void ReadAhead::end(bool at_once) {
   {
     const std::lock_guard lock(guard_);
-    stop_ = true;
+    (at_once ? stop_ : last_) = true;
   }
   changed_.notify_one();
   if (thread_.joinable()) thread_.join();
@@ -84,8 +95,9 @@ void ReadAhead::taken(std::size_t bytes) {
 
 bool ReadAhead::wait_for_room(std::size_t passed) {
   std::unique_lock lock(guard_);
-  changed_.wait(lock, [&] { return stop_ || passed < taken_ + window_; });
-  return !stop_;
+  const auto room = [&] { return passed < taken_ + window_; };
+  changed_.wait(lock, [&] { return stop_ || last_ || room(); });
+  return !stop_ && room();
 }
 
 void ReadAhead::fetch() {
@@ -98,6 +110,12 @@ void ReadAhead::fetch() {
       if (part.mine) MappedFile::fetch(piece);
       passed += piece.size();
     }
+    if (part.kept.empty()) continue;
+    if (part.mine) {
+      if (hashes_ != nullptr) hashes_->take(part.kept);
+      MappedFile::release(part.bytes);
+    }
+    taken(part.bytes.size());
   }
 }
 

@@ -1,10 +1,12 @@
 // Has the files read ahead of the loader, so that the disk does not wait for the packing, nor the
-// packing for the disk.
+// packing for the disk. What nobody packs is hashed as it comes.
 #pragma once
 #include <condition_variable>
 #include <cstddef>
+#include <memory>
 #include <mutex>
 #include <span>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -14,9 +16,13 @@
 
 namespace gracemoe {
 
+// Matrices are packed, but for this one, of which a step reads its tokens' rows.
+inline constexpr const char* kEmbedding = "model.embed_tokens.weight";
+
 struct FilePart {
   std::span<const std::byte> bytes;  // of a mapped file
-  bool mine = true;  // false: another rank of this machine fetches it; it only counts
+  bool mine = true;       // false: another rank of this machine fetches it; it only counts
+  std::string kept = {};  // its tensor's name, if it is used as it lies in the file; else empty
 };
 
 // What a device loads, about in the order in which it does. `hashes` says which of the tensors that
@@ -27,23 +33,29 @@ std::vector<FilePart> loading_order(const Checkpoint& checkpoint, const ModelCon
 class ReadAhead {
  public:
   // Starts fetching, on a thread of its own, at most `window` bytes ahead of what has been taken.
-  ReadAhead(std::vector<FilePart> parts, std::size_t window);
+  // That thread takes what is kept, for `hashes` (null: none) too, and lets go of its pages.
+  ReadAhead(std::vector<FilePart> parts, std::size_t window, std::shared_ptr<SharedHashes> hashes);
   ~ReadAhead();
   ReadAhead(const ReadAhead&) = delete;
   ReadAhead& operator=(const ReadAhead&) = delete;
   // So many more bytes are not needed any longer. Any thread.
   void taken(std::size_t bytes);
+  // Nothing more will be taken: fetches what there is room for, and ends the thread.
+  void finish();
 
  private:
   void fetch();
   bool wait_for_room(std::size_t passed);
+  void end(bool at_once);
 
   const std::vector<FilePart> parts_;
   const std::size_t window_;
+  const std::shared_ptr<SharedHashes> hashes_;
   std::mutex guard_;
   std::condition_variable changed_;
   std::size_t taken_ = 0;
-  bool stop_ = false;
+  bool stop_ = false;   // at once
+  bool last_ = false;   // rather than wait
   std::thread thread_;  // last: uses the others
 };
 

@@ -43,6 +43,11 @@ void SharedHashes::take(const std::string& name) {
     found->second.hash = hash_tensor(name, found->second.bytes);
 }
 
+bool SharedHashes::taken(const std::string& name) const {
+  const auto found = mine_.find(name);
+  return found != mine_.end() && found->second.hash != 0;
+}
+
 std::uint64_t SharedHashes::sum() {
   std::uint64_t sum = 0;
   for (auto& [name, entry] : mine_) {

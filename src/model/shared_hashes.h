@@ -21,6 +21,8 @@ class SharedHashes {
   // Hashes a tensor, if it is this member's, because its bytes are at hand now. Different tensors
   // may be taken by several threads at once.
   void take(const std::string& name);
+  // Whether it has been hashed. Not while others take.
+  bool taken(const std::string& name) const;
   // The sum of this member's hashes, each with its tensor's name in it. Reads what has not been
   // taken.
   std::uint64_t sum();

@@ -216,14 +216,25 @@ TEST(Chat, AnswersEachLineOfAPipe) {
   EXPECT_TRUE(result.out.ends_with("\n" + first + "\n")) << "after /reset all is as before";
 }
 
+// Each answer, whose turn computes only what is new, is the one that generate gives to the whole
+// conversation's text.
 TEST(Chat, IsTheSameUnderMpirun) {
   const TempDir folder;
-  const std::string talk = "Hello\nAnd now?";  // the last line has no end
-  const ProcessResult one = run_with_input(folder, talk, chat(folder));
-  const ProcessResult two =
-      run_with_input(folder, talk, under_mpirun(2, chat(folder, {"--reduction", "exact"})));
-  EXPECT_EQ(two.exit_code, 0) << two.err;
-  EXPECT_EQ(two.out, one.out);
+  std::string text, want;
+  for (const std::string line : {"Hello", "And now?", "A third time"}) {
+    text += "<user>" + line + "\n<assistant>";
+    const std::string answer =
+        completions(folder, Json{{"prompt", text}, {"max_tokens", 5}}.dump() + "\n")[0]["text"];
+    text += answer + "\n";
+    want += answer + "\n";
+  }
+  const std::string talk = "Hello\nAnd now?\nA third time";  // the last line has no end
+  EXPECT_EQ(run_with_input(folder, talk, chat(folder)).out, want);
+  for (const int ranks : {2, 4}) {
+    const ProcessResult result = run_with_input(folder, talk, under_mpirun(ranks, chat(folder)));
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_EQ(result.out, want) << ranks << " ranks";
+  }
 }
 
 // The ranks wait longer than --timeout for the user; none counts as silent.

@@ -43,10 +43,34 @@ TEST(LoadingOrder, IsLayerByLayerAndOnlyOnesOwnExperts) {
 TEST(ReadAhead, EndsWhereverItIs) {
   const std::vector<std::byte> memory(1 << 16);
   const FilePart counted{std::span(memory), false};
-  { const ReadAhead none({}, 10); }
-  { const ReadAhead waiting(std::vector<FilePart>(9, counted), 1); }  // for room that never comes
-  ReadAhead going(std::vector<FilePart>(9, counted), 1);
+  { const ReadAhead none({}, 10, nullptr); }
+  {  // for room that never comes
+    const ReadAhead waiting(std::vector<FilePart>(9, counted), 1, nullptr);
+  }
+  ReadAhead finished(std::vector<FilePart>(9, counted), 1, nullptr);
+  finished.finish();
+  ReadAhead going(std::vector<FilePart>(9, counted), 1, nullptr);
   for (int i = 0; i < 9; ++i) going.taken(memory.size());
+}
+
+// The embedding and vectors are hashed on its way, and make room for what follows.
+TEST(ReadAhead, HashesWhatNobodyPacks) {
+  const Checkpoint checkpoint(kModel);
+  const ModelConfig config = read_model_config(kModel);
+  const Plan plan =
+      contiguous_plan({"", "", config.experts, config.top_k, 2, Topology::grid(1, 1)});
+  const std::uint64_t want = SharedHashes(checkpoint, 0, 1).sum();
+  const auto hashes = std::make_shared<SharedHashes>(checkpoint, 0, 1);
+  std::vector<FilePart> kept;
+  for (FilePart& part : loading_order(checkpoint, config, plan, 0, hashes.get()))
+    if (!part.kept.empty()) kept.push_back(std::move(part));
+  std::size_t large = 0;
+  for (const FilePart& part : kept) large += part.kept == kEmbedding ? 1 : 0;
+  EXPECT_EQ(large, 1U);
+  EXPECT_EQ(kept.size(), 1U + 1 + 3 * 4);  // final norm; two norms of a layer, of queries, of keys
+  ReadAhead(kept, 1, hashes).finish();     // a window of a byte: each makes room for the next
+  for (const FilePart& part : kept) EXPECT_TRUE(hashes->taken(part.kept)) << part.kept;
+  EXPECT_EQ(hashes->sum(), want);
 }
 
 }  // namespace
