@@ -157,7 +157,7 @@ void add_bench_exchange(CLI::App& bench, Action& action) {
   command->add_option("--reduction", a->reduction, "fp32 | exact")->capture_default_str();
   command->add_option("--overlap", a->overlap, "none")->capture_default_str();
   command->add_option("--intra", a->intra, "mpi | shared | auto")->capture_default_str();
-  command->add_option("--packing", a->packing, "none | sums")->capture_default_str();
+  command->add_option("--packing", a->packing, "none | sums | rows | all")->capture_default_str();
   command->add_option("--tokens-per-step", a->tokens_per_step, "tokens of a device in one step")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();

@@ -44,7 +44,9 @@ Stamp Clerk::stamp(Phase phase, int origin) const {
 
 RowFormat Clerk::format_between(int from, int to, bool gateway) const {
   RowFormat format{row_bytes_, rule_, options_.experts, to, 1};
-  format.packed_sums = packs_replies(from == self_ ? to : from);
+  const int other = from == self_ ? to : from;
+  format.packed_sums = packs_replies(other);
+  format.packed_rows = packs(Packing::kRows, other);
   if (gateway) {
     const int node = topology_->node_of(to);
     format.first_device = topology_->first_device(node);

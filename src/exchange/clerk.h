@@ -23,8 +23,7 @@ class Clerk {
   RowFormat format_between(int from, int to, bool gateway) const;
   // Whether replies between this rank and that one are packed (packed_reply.h).
   bool packs_replies(int rank) const {
-    return options_.packing != Packing::kNone && options_.reduction == Reduction::kFp32 &&
-           options_.element == Element::kBf16 && !same_node(rank);
+    return packs(Packing::kSums, rank) && options_.reduction == Reduction::kFp32;
   }
   // A message to `to` of which so many bytes are rows or sums.
   void count_rows(int to, const RowSet& set, std::size_t payload_bytes, std::size_t all_bytes);
@@ -39,6 +38,10 @@ class Clerk {
   bool same_node(int rank) const { return topology_->node_of(rank) == topology_->node_of(self_); }
 
  private:
+  bool packs(Packing what, int rank) const {
+    return (options_.packing == what || options_.packing == Packing::kAll) &&
+           options_.element == Element::kBf16 && !same_node(rank);
+  }
   void count(TrafficBytes& payload, TrafficBytes& metadata, int to, std::size_t payload_bytes,
              std::size_t all_bytes);
 

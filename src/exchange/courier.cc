@@ -3,6 +3,7 @@
 #include <string>
 
 #include "exchange/packed_reply.h"
+#include "exchange/packed_rows.h"
 
 namespace gracemoe {
 
@@ -26,8 +27,8 @@ std::vector<Arrival> Courier::trade_rows(const Outbox& outbox, std::span<const i
   for (const int rank : to) {
     const RowSet& set = outbox.rows_to(rank);
     Bytes& bytes = outgoing_[static_cast<std::size_t>(rank)];
-    const std::size_t payload = encode_rows(
-        set, its_stamp, self(), clerk_.format_between(self(), rank, phase.to_gateways), bytes);
+    const RowFormat format = clerk_.format_between(self(), rank, phase.to_gateways);
+    const std::size_t payload = write_rows(set, its_stamp, self(), format, bytes);
     clerk_.count_rows(rank, set, payload, bytes.size());
     if (clerk_.same_node(rank)) counted().intra_row_copies += set.rows();
     out.push_back({rank, bytes});
@@ -37,8 +38,8 @@ std::vector<Arrival> Courier::trade_rows(const Outbox& outbox, std::span<const i
     Arrival& arrival = arrivals.emplace_back();
     arrival.from = message.from;
     arrival.bytes = std::move(message.bytes);
-    decode_rows(arrival.bytes, its_stamp, arrival.from,
-                clerk_.format_between(arrival.from, self(), phase.to_gateways), arrival.set);
+    const RowFormat format = clerk_.format_between(arrival.from, self(), phase.to_gateways);
+    read_rows(arrival.bytes, its_stamp, arrival.from, format, arrival.set);
   }
   return arrivals;
 }

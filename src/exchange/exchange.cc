@@ -29,9 +29,11 @@ constexpr std::array<std::pair<Intra, const char*>, 3> kIntras{{
     {Intra::kShared, "shared"},
     {Intra::kAuto, "auto"},
 }};
-constexpr std::array<std::pair<Packing, const char*>, 2> kPackings{{
+constexpr std::array<std::pair<Packing, const char*>, 4> kPackings{{
     {Packing::kNone, "none"},
     {Packing::kSums, "sums"},
+    {Packing::kRows, "rows"},
+    {Packing::kAll, "all"},
 }};
 constexpr int kMaxRanks = 65535;       // a message names ranks in two bytes
 constexpr int kMaxDevicesANode = 256;  // entries name a device inside its node in one byte

@@ -75,8 +75,10 @@ const char* to_string(Intra intra);
 enum class Packing {
   kNone,  // nothing: the oracle of the others
   kSums,  // partial sums of bf16 outputs under the reduction fp32
+  kRows,  // bf16 rows that are dispatched
+  kAll,   // both
 };
-Packing parse_packing(const std::string& text);  // "none", "sums"; Error (kUsage) on others
+Packing parse_packing(const std::string& text);  // its names above; Error (kUsage) on others
 const char* to_string(Packing packing);
 
 enum class Element { kBf16, kFloat32 };

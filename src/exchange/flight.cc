@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "exchange/expert_work.h"
 #include "exchange/packed_reply.h"
+#include "exchange/packed_rows.h"
 
 namespace gracemoe {
 namespace {
@@ -31,9 +32,9 @@ Flight::Flight(int lane, const Clerk& clerk, const Paths& paths, Transport& tran
       home_(transport.size(), transport.rank(), clerk.rule()) {
   home_.replies = Replies::none(clerk_.options(), clerk_.rule(), transport.size(), clerk_.self());
   for (const int rank : paths.neighbours) home_.outbox.set_rule(rank, rule_towards(rank));
-  const std::size_t half = memory.size() / 2;
-  arenas_[0] = Arena(memory.first(half));
-  arenas_[1] = Arena(memory.subspan(half));
+  const std::size_t part = memory.size() / std::size(arenas_);
+  for (std::size_t i = 0; i < std::size(arenas_); ++i)
+    arenas_[i] = Arena(memory.subspan(part * i, part));
 }
 
 Phase Flight::phase(Kind kind) const {
@@ -60,7 +61,7 @@ void Flight::begin(int layer, const TokenRoutes& routes, std::span<const std::by
   rows_ = rows;
   clerk_.begin_step(layer);
   ++step_;
-  arenas_[step_ % 2].clear();
+  for (const std::size_t i : {kRowArena, kOutputArena, kEarlyArena + step_ % 2}) arenas_[i].clear();
   home_.outbox.clear();
   home_.computed = false;
   home_.replies_awaited = static_cast<int>(paths_.neighbours.size() + paths_.gateways.size());
@@ -97,10 +98,8 @@ void Flight::expect(int from, Kind kind) {
 }
 
 void Flight::send(int to, Kind kind, std::unique_ptr<Sent> message) {
-  std::atomic_thread_fence(std::memory_order_release);  // what lies in shared memory comes first
-  message->out.to = to;
-  message->out.phase = clerk_.stamp(phase(kind)).phase;
-  message->out.bytes = message->bytes;
+  std::atomic_thread_fence(std::memory_order_release);  // shared memory comes first
+  message->out = {to, clerk_.stamp(phase(kind)).phase, message->bytes};
   transport_.begin_send(message->out);
   sent_.push_back(std::move(message));
 }
@@ -129,7 +128,7 @@ void Flight::send_rows(int to, Kind kind, const RowSet& set, int origin) {
   auto message = std::make_unique<Sent>();
   const RowFormat format = format_between(clerk_.self(), to, kind == Kind::kRowsCross);
   const std::size_t payload =
-      encode_rows(set, clerk_.stamp(phase(kind), origin), clerk_.self(), format, message->bytes);
+      write_rows(set, clerk_.stamp(phase(kind), origin), clerk_.self(), format, message->bytes);
   clerk_.count_rows(to, set, payload,
                     message->bytes.size() + (format.shared.empty() ? 0 : payload));
   if (clerk_.same_node(to) && format.shared.empty())
@@ -168,7 +167,7 @@ std::size_t Flight::place_outputs(std::span<const Share> shares, const Replies& 
   for (const Share& share : shares) {
     const std::byte* output = replies.at(share);
     if (before(output, own.data()) || !before(output, own.data() + own.size())) {
-      std::byte* place = arenas_[step_ % 2].take(clerk_.row_bytes());
+      std::byte* place = arena_for_outputs().take(clerk_.row_bytes());
       std::memcpy(place, output, clerk_.row_bytes());
       output = place;
     }
@@ -192,7 +191,7 @@ void Flight::share_rows(RowSet& set, const std::byte* first) {
                              .subspan(static_cast<std::size_t>(set.first[at]),
                                       static_cast<std::size_t>(set.count(r)));
     if (std::none_of(devices.begin(), devices.end(), needed)) continue;
-    std::byte* place = arenas_[step_ % 2].take(clerk_.row_bytes());
+    std::byte* place = arenas_[kRowArena].take(clerk_.row_bytes());
     std::memcpy(place, first + at * clerk_.row_bytes(), clerk_.row_bytes());
     set.row[at] = place;
     ++clerk_.counted().intra_row_copies;
@@ -246,8 +245,8 @@ void Flight::take_transit(int from, Bytes bytes) {
   split.replies = Replies::none(clerk_.options(), clerk_.rule(), transport_.size(), clerk_.self());
   split.replies_awaited = static_cast<int>(paths_.neighbours.size());
   for (const int rank : paths_.neighbours) split.outbox.set_rule(rank, rule_towards(rank));
-  decode_rows(transit.bytes, clerk_.stamp(phase(Kind::kRowsCross)), from,
-              format_between(from, clerk_.self(), true), split.set);
+  read_rows(transit.bytes, clerk_.stamp(phase(Kind::kRowsCross)), from,
+            format_between(from, clerk_.self(), true), split.set);
   share_rows(split.set, split.set.rows() > 0 ? split.set.row[0] : nullptr);
   split.shares = split.outbox.add(split.set, paths_.next_hop, Copies::kPerRank);
   for (const int rank : paths_.neighbours)
@@ -267,8 +266,8 @@ void Flight::take_arrival(int from, Bytes bytes, bool handed_on) {
   arrivals_.push_back(
       std::unique_ptr<Arrival>(new Arrival{from, origin, handed_on, std::move(bytes), {}}));
   Arrival& arrival = *arrivals_.back();
-  decode_rows(arrival.bytes, clerk_.stamp(phase(kind), origin), from,
-              format_between(from, clerk_.self(), false), arrival.set);
+  read_rows(arrival.bytes, clerk_.stamp(phase(kind), origin), from,
+            format_between(from, clerk_.self(), false), arrival.set);
   if (arrival.set.entries() > 0)
     waiting_.push_back({nullptr, &arrival});
   else
@@ -370,7 +369,7 @@ std::byte* Flight::room_for_outputs(Batch& batch) {
   const std::size_t bytes = static_cast<std::size_t>(batch.work.entries()) * clerk_.row_bytes();
   for (const Member& member : batch.members) {
     if (member.arrival != nullptr && !shared_with(member.arrival->from, clerk_.self()).empty())
-      return arenas_[step_ % 2].take(bytes);
+      return arena_for_outputs().take(bytes);
   }
   batch.outputs.resize(bytes);
   return batch.outputs.data();

@@ -119,6 +119,9 @@ class Flight {
   const RowSet& rows_of(const Member& member) const;
   void give(std::size_t batch, WorkPart& part);
   std::byte* room_for_outputs(Batch& batch);
+  Arena& arena_for_outputs() {
+    return arenas_[all_rows_here() ? kOutputArena : kEarlyArena + step_ % 2];
+  }
   void complete(Batch& batch, const std::byte* outputs);
   void answer_if_ready(Transit& transit);
   void answer(Arrival& arrival, std::span<const std::int32_t> place, const std::byte* outputs);
@@ -128,7 +131,15 @@ class Flight {
   const Paths& paths_;
   Transport& transport_;
   SharedMemory* shared_;
-  Arena arenas_[2];  // of the present step and, until all have read it, of the one before
+  // What neighbours read. A step writes to memory of the step before only what they have done with
+  // for sure; memory that is used again is still in the caches.
+  // Rows: each neighbour has answered, so has read them, before a step ends.
+  static constexpr std::size_t kRowArena = 0;
+  // Outputs: where all neighbours' rows of this step are here, they have finished the last.
+  static constexpr std::size_t kOutputArena = 1;
+  // Outputs that cannot wait for that: of even steps, then of odd ones.
+  static constexpr std::size_t kEarlyArena = 2;
+  Arena arenas_[kEarlyArena + 2];
   unsigned step_ = 0;
 
   bool open_ = false;

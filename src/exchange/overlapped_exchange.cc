@@ -8,8 +8,8 @@
 namespace gracemoe {
 namespace {
 
-// Of shared memory, a lane and step: more than the rows and replies of a step need that fit a
-// machine. Only what is written takes room.
+// Of shared memory for the rows of a lane and step, and as much for each of three kinds of outputs:
+// more than a step needs that fits a machine. Only what is written takes room.
 constexpr std::size_t kSharedBytes = std::size_t{2} << 30;
 
 class OverlappedExchange final : public Exchange {
@@ -20,7 +20,7 @@ class OverlappedExchange final : public Exchange {
         transport_(transport) {
     reset_counters();
     const int count = options.overlap == Overlap::kBatch ? 2 : 1;
-    const std::size_t bytes = 2 * kSharedBytes;
+    const std::size_t bytes = 4 * kSharedBytes;
     const std::size_t all = static_cast<std::size_t>(count) * bytes;
     if (topology.devices() == topology.nodes() || options.intra == Intra::kMpi)
       shared_ = nullptr;

@@ -1,4 +1,4 @@
-// Rows in fewer bytes, to the bit, for links between nodes.
+// Sums in fewer bytes, to the bit, for links between nodes.
 //
 // Sums that lie on a grid (exchange.h) are small integers: of every 128 numbers
 //   u8 width w, then their integers in w bits each (two's complement), in planes of 8, 4, 2 and 1

@@ -62,31 +62,60 @@ constexpr int kStrip = 32;
 
 using Lanes = float __attribute__((vector_size(32)));
 using Words = std::uint32_t __attribute__((vector_size(32)));
-using Halves = std::uint16_t __attribute__((vector_size(16)));
+
+// Sums of a strip of columns: those of the first half with even and odd numbers, then the second's.
+struct StripSums {
+  Lanes even[2], odd[2];
+};
+
+GM_INLINE void add_partial_strip(const std::byte* at, StripSums& acc) {
+  Lanes x[4];
+  std::memcpy(x, at, sizeof x);
+  for (int half = 0; half < 2; ++half) {
+    const Lanes a = x[2 * half], b = x[2 * half + 1];
+    acc.even[half] += __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
+    acc.odd[half] += __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15);
+  }
+}
+
+// A word holds two bf16, either of which is a float32 once the other is shifted or masked away.
+GM_INLINE void add_row_strip(const std::byte* at, float weight, float rounder, StripSums& acc) {
+  constexpr std::uint32_t kUpper = 0xffff0000U;
+  Words x[2];
+  std::memcpy(x, at, sizeof x);
+  for (int half = 0; half < 2; ++half) {
+    const auto even = reinterpret_cast<Lanes>(x[half] << 16);
+    const auto odd = reinterpret_cast<Lanes>(x[half] & kUpper);
+    acc.even[half] += (weight * even + rounder) - rounder;
+    acc.odd[half] += (weight * odd + rounder) - rounder;
+  }
+}
+
+GM_INLINE void put_strip(const StripSums& acc, float* out) {
+  Lanes x[4];
+  for (int half = 0; half < 2; ++half) {
+    const Lanes a = acc.even[half], b = acc.odd[half];
+    x[2 * half] = __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+    x[2 * half + 1] = __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+  }
+  std::memcpy(out, x, sizeof x);
+}
 
 // add_scaled() and add_partial() of bf16 rows and float32 sums, term after term, with the sums of a
-// strip of columns in registers: as fast as the rows come from memory, 0.3 ns a number, where
+// strip of columns in registers: 0.13 ns a number from the cache, 0.2 from farther away, where
 // adding term by term took 0.5. Returns how many columns it did.
 GM_VECTOR_CLONES
 int sum_strips(const Term* terms, int count, float rounder, float* __restrict out, int n) {
   int i = 0;
   for (; i + kStrip <= n; i += kStrip) {
-    Lanes acc[4] = {};
+    StripSums acc{};
     for (int t = 0; t < count; ++t) {
-      if (terms[t].partial) {
-        Lanes x[4];
-        std::memcpy(x, terms[t].at + 4 * std::ptrdiff_t{i}, sizeof x);
-        for (int v = 0; v < 4; ++v) acc[v] += x[v];
-        continue;
-      }
-      Halves x[4];
-      std::memcpy(x, terms[t].at + 2 * std::ptrdiff_t{i}, sizeof x);
-      for (int v = 0; v < 4; ++v) {
-        const auto y = reinterpret_cast<Lanes>(__builtin_convertvector(x[v], Words) << 16);
-        acc[v] += (terms[t].weight * y + rounder) - rounder;
-      }
+      if (terms[t].partial)
+        add_partial_strip(terms[t].at + 4 * std::ptrdiff_t{i}, acc);
+      else
+        add_row_strip(terms[t].at + 2 * std::ptrdiff_t{i}, terms[t].weight, rounder, acc);
     }
-    std::memcpy(out + i, acc, sizeof acc);
+    put_strip(acc, out + i);
   }
   return i;
 }

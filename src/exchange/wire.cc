@@ -216,6 +216,10 @@ void decode_rows(std::span<const std::byte> bytes, const Stamp& stamp, int sende
   }
 }
 
+std::uint64_t rows_begin(const WireHeader& header, const RowFormat& format) {
+  return Layout(header, format).rows;
+}
+
 int origin_of(std::span<const std::byte> bytes, const Stamp& stamp, int sender) {
   if (bytes.size() < sizeof(WireHeader))
     fail_message(stamp, sender, "bytes", std::to_string(bytes.size()), "a header of 32");

@@ -56,12 +56,15 @@ struct RowFormat {
   int first_device = 0;      // entries' devices are first_device .. first_device + devices - 1
   int devices = 1;           // at most 256
   bool packed_sums = false;  // the reply will be packed: two entries' too may come as a sum
+  bool packed_rows = false;  // the rows may be packed (packed_rows.h)
   // The sender's memory, where the receiver shares it; empty: rows travel.
   std::span<const std::byte> shared{};
 
   bool weighted(int entries) const { return rule.partial(entries) || (packed_sums && entries > 1); }
 };
 
+// Where the rows of a message of rows begin.
+std::uint64_t rows_begin(const WireHeader& header, const RowFormat& format);
 // Whose rows a message is about. Error (kPeer) if it is too short to say.
 int origin_of(std::span<const std::byte> bytes, const Stamp& stamp, int sender);
 

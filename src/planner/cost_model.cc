@@ -10,6 +10,8 @@ namespace gracemoe {
 namespace {
 
 constexpr double kBf16 = 2, kFloat32 = 4;
+// Bytes a number of the shipped model's packed sums, measured.
+constexpr double kPackedSum = 15.0 / 8;
 
 // Operations of one token through one expert, and bytes of that expert: three matrices, at two
 // operations a weight, of two bytes.
@@ -18,13 +20,14 @@ double expert_size(const ExpertShape& shape) {
 }
 
 // [j] how many rows carry j entries -> mean bytes of a row, out and back.
-LayerTraffic::RowBytes row_bytes(const StepWorkload& w, const std::vector<std::int64_t>& groups) {
+LayerTraffic::RowBytes row_bytes(const StepWorkload& w, double sum_bytes,
+                                 const std::vector<std::int64_t>& groups) {
   double rows = 0, dispatch = 0, combine = 0;
   for (std::size_t j = 1; j < groups.size(); ++j) {
     const auto count = static_cast<double>(groups[j]), entries = static_cast<double>(j);
     rows += count;
     dispatch += count * (w.row_bytes + entries * w.entry_bytes);
-    combine += count * std::min(w.return_row_bytes, entries * w.row_bytes);
+    combine += count * (j == 1 ? w.row_bytes : std::min(sum_bytes, entries * w.row_bytes));
   }
   if (!(rows > 0)) return {};
   return {dispatch / rows, combine / rows};
@@ -147,6 +150,7 @@ StepWorkload step_workload(const ExpertShape& shape, double tokens_per_device) {
   w.tokens_per_device = tokens_per_device;
   w.row_bytes = kBf16 * shape.hidden;
   w.return_row_bytes = kFloat32 * shape.hidden;
+  w.cross_return_row_bytes = kPackedSum * shape.hidden;
   w.entry_bytes = 7;  // expert u16, device u8, weight f32 (exchange/wire.h)
   w.expert_bytes = expert_size(shape);
   return w;
@@ -170,10 +174,11 @@ LayerTraffic step_traffic(const CostModel& model, const RoutingMetrics& layer) {
   traffic.node_rows = scaled(layer.node_pair_rows, factor);
   traffic.node_sent = scaled(layer.node_sent, factor);
   traffic.node_received = scaled(layer.node_received, factor);
-  traffic.cross = row_bytes(model.workload, layer.node_groups);
+  traffic.cross =
+      row_bytes(model.workload, model.workload.cross_return_row_bytes, layer.node_groups);
   traffic.sent = scaled(layer.intra_sent, factor);
   traffic.received = scaled(layer.intra_received, factor);
-  traffic.intra = row_bytes(model.workload, layer.intra_groups);
+  traffic.intra = row_bytes(model.workload, model.workload.return_row_bytes, layer.intra_groups);
   traffic.entries = scaled(layer.load, factor);
   GM_CHECK(layer.instance_load.size() == layer.load.size(), "metrics of one layer are wanted");
   for (const auto& uses : layer.instance_load)
@@ -214,8 +219,9 @@ std::string describe(const CostModel& model) {
   const StepWorkload& w = model.workload;
   const std::string& measured = model.cluster.measured;
   return short_number(w.tokens_per_device) + " tokens a device and step, rows of " +
-         short_number(w.row_bytes) + " bytes out and up to " + short_number(w.return_row_bytes) +
-         " back, " + short_number(w.entry_bytes) + " bytes an entry, experts of " +
+         short_number(w.row_bytes) + " bytes out, sums of " + short_number(w.return_row_bytes) +
+         " back (" + short_number(w.cross_return_row_bytes) + " between nodes), " +
+         short_number(w.entry_bytes) + " bytes an entry, experts of " +
          short_number(w.expert_bytes * 1e-6) + " MB; " + links_text(model.cluster) + "; " +
          short_number(model.seconds_per_token_expert * 1e6) + " us a token and expert, " +
          short_number(model.seconds_per_expert_read * 1e6) + " us an expert read" +

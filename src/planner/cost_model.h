@@ -30,11 +30,14 @@ struct ExpertShape {
 struct StepWorkload {
   double tokens_per_device = 512;  // tokens at home on each device, a step
   double row_bytes = 0;            // one hidden row as dispatched
-  // One partial sum on the way back. j experts' outputs that share the way take the smaller of this
-  // and j * row_bytes (exchange.h, Reduction); infinity: never summed on the way.
+  // One partial sum on the way back inside a node. j > 1 experts' outputs that share the way take
+  // the smaller of this and j * row_bytes (exchange.h, Reduction); infinity: never summed on the
+  // way.
   double return_row_bytes = 0;
   double entry_bytes = 0;   // routing data that goes with a row, for each of its experts
   double expert_bytes = 0;  // one expert's weights
+  // The same between nodes, where sums are packed (exchange.h, Packing).
+  double cross_return_row_bytes = 0;
 };
 
 struct CostModel {
@@ -44,7 +47,7 @@ struct CostModel {
   double seconds_per_expert_read = 0;   // per distinct expert that a step uses on the device
 };
 
-// bf16 rows, float32 partial sums, bf16 weights.
+// bf16 rows, float32 partial sums that take 15 bits a number between nodes, bf16 weights.
 StepWorkload step_workload(const ExpertShape& shape, double tokens_per_device);
 // The cluster's compute figures at this shape.
 CostModel make_cost_model(const Cluster& cluster, const ExpertShape& shape,

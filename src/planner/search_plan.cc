@@ -24,8 +24,10 @@ double seconds_per_visit(const CostModel& model) {
   const double sharing =
       nodes ? static_cast<double>(cluster.topology.devices()) / cluster.topology.nodes() : 1;
   const LinkSpec& link = nodes ? cluster.inter_node : cluster.intra_node;
-  return model.workload.tokens_per_device * sharing *
-         (model.workload.row_bytes + model.workload.return_row_bytes) / link.bytes_per_s;
+  const double sum_bytes =
+      nodes ? model.workload.cross_return_row_bytes : model.workload.return_row_bytes;
+  return model.workload.tokens_per_device * sharing * (model.workload.row_bytes + sum_bytes) /
+         link.bytes_per_s;
 }
 
 double compute_seconds(const CostModel& model, int top_k) {

@@ -62,7 +62,7 @@ RunStatistics run_row(LadderJob& job, const LadderSpec& row, std::shared_ptr<con
   engine.made_plan = std::move(plan);
   engine.exchange = row.exchange;
   engine.routing = row.routing;
-  engine.overlap = row.overlap;
+  if (row.overlap != Overlap::kNone) engine.overlap = row.overlap;
   Deployment deployment(engine, job.topology, job.transport);
   const std::string title = row.name + ", round " + std::to_string(round + 1) + " of " +
                             std::to_string(job.options.rounds);

@@ -10,6 +10,7 @@
 
 #include "base/bf16.h"
 #include "base/hash.h"
+#include "exchange/row_packing.h"
 
 namespace gracemoe {
 namespace {
@@ -202,6 +203,8 @@ class TrafficCount {
         std::map<int, int> entries;  // device -> j
         terms_.clear();
         grid_ = c_.grid ? tokens.grid[static_cast<std::size_t>(t)] : 0;
+        row_ =
+            std::span(tokens.rows).subspan(static_cast<std::size_t>(t) * row_bytes(), row_bytes());
         for (int s = t * c_.top_k; s < (t + 1) * c_.top_k; ++s) {
           const int device = tokens.device[static_cast<std::size_t>(s)];
           ++entries[device];
@@ -211,6 +214,13 @@ class TrafficCount {
         add_token(home, entries);
       }
     }
+    for (const auto& [ends, rows] : packable_) {
+      Bytes packed(packed_rows_bound(rows.size() / 2));
+      const std::byte* end = pack_rows(rows.data(), rows.size() / 2, packed.data());
+      at(ends.first).dispatch_payload.cross_node +=
+          std::min<std::int64_t>(std::ssize(rows), end - packed.data());
+    }
+    packable_.clear();
   }
 
   const LayerCounters& of(int device, int layer) const {
@@ -221,22 +231,35 @@ class TrafficCount {
   LayerCounters& at(int device) { return per_device_[static_cast<std::size_t>(device)][layer_]; }
   bool same_node(int a, int b) const { return c_.topology.node_of(a) == c_.topology.node_of(b); }
 
+  bool packs(Packing what) const {
+    return (c_.options.packing == what || c_.options.packing == Packing::kAll) &&
+           c_.options.element == Element::kBf16;
+  }
+  std::size_t row_bytes() const {
+    return static_cast<std::size_t>(c_.options.hidden) * element_size(c_.options.element);
+  }
+
   void row(int from, int to, int count) {
     if (from == to) return;
-    const std::int64_t bytes =
-        count * c_.options.hidden * static_cast<std::int64_t>(element_size(c_.options.element));
     TrafficBytes& traffic = at(from).dispatch_payload;
-    (same_node(from, to) ? traffic.intra_node : traffic.cross_node) += bytes;
-    if (!same_node(from, to)) at(from).cross_node_rows += count;
+    const std::int64_t bytes = count * static_cast<std::int64_t>(row_bytes());
+    if (same_node(from, to)) {
+      traffic.intra_node += bytes;
+      return;
+    }
+    at(from).cross_node_rows += count;
+    if (!packs(Packing::kRows)) traffic.cross_node += bytes;
+    Bytes& message = packable_[{from, to}];
+    for (int i = 0; i < count && packs(Packing::kRows); ++i)
+      message.insert(message.end(), row_.begin(), row_.end());
   }
   // Of j entries on `from`, or on all of its node.
   void reply(int from, int to, int j, bool of_node = false) {
     if (from == to) return;
-    const std::int64_t row_bytes =
-        c_.options.hidden * static_cast<std::int64_t>(element_size(c_.options.element));
     const bool in_place = same_node(from, to) && c_.options.intra == Intra::kShared;
-    std::int64_t bytes = j <= limit_ || in_place ? j * row_bytes : partial_bytes_;
-    if (limit_ == 2 && c_.options.packing != Packing::kNone && !same_node(from, to) && j > 1) {
+    std::int64_t bytes =
+        j <= limit_ || in_place ? j * static_cast<std::int64_t>(row_bytes()) : partial_bytes_;
+    if (limit_ == 2 && packs(Packing::kSums) && !same_node(from, to) && j > 1) {
       const std::int64_t packed = packed_size(sum_of(from, of_node), grid_);
       bytes = j == 2 ? std::min(bytes, packed) : packed;
     }
@@ -247,12 +270,10 @@ class TrafficCount {
   // The weighted output of slot s of token t, on the grid.
   void add_term(const CaseTokens& tokens, int t, int s) {
     const auto slot = static_cast<std::size_t>(s);
-    const std::size_t row_bytes =
-        static_cast<std::size_t>(c_.options.hidden) * element_size(c_.options.element);
-    Bytes output(row_bytes);
+    Bytes output(row_bytes());
     stand_in_expert(tokens.expert[slot],
-                    tokens.rows.data() + static_cast<std::size_t>(t) * row_bytes, c_.options.hidden,
-                    c_.options.element, output.data());
+                    tokens.rows.data() + static_cast<std::size_t>(t) * row_bytes(),
+                    c_.options.hidden, c_.options.element, output.data());
     std::vector<float> term;
     for (int i = 0; i < c_.options.hidden; ++i)
       term.push_back(
@@ -316,6 +337,8 @@ class TrafficCount {
   std::size_t layer_ = 0;
   std::vector<std::pair<int, std::vector<float>>> terms_;  // of the token: device, weighted output
   float grid_ = 0;                                         // the token's
+  std::span<const std::byte> row_;                         // the token's
+  std::map<std::pair<int, int>, Bytes> packable_;          // from, to: rows of a message
   int limit_;
   std::int64_t partial_bytes_;
 };
@@ -358,8 +381,7 @@ void check_counters(const ExchangeCase& c, int device, const ExchangeCounters& c
     // bytes for a row's place in shared memory.
     const auto bytes = static_cast<std::int64_t>(c.options.hidden) *
                        static_cast<std::int64_t>(element_size(c.options.element));
-    const std::int64_t rows =
-        (got.dispatch_payload.cross_node + got.dispatch_payload.intra_node) / bytes;
+    const std::int64_t rows = got.cross_node_rows + got.dispatch_payload.intra_node / bytes;
     const std::int64_t metadata =
         got.dispatch_metadata.cross_node + got.dispatch_metadata.intra_node;
     const int place = c.options.intra == Intra::kShared ? 8 : 0;

@@ -91,7 +91,7 @@ TEST_P(OverTopologies, OnAGridEveryReductionIsExact) {
         c.grid = true;
         c.top_k = 8;
         c.tokens = 20;
-        for (const Packing packing : {Packing::kNone, Packing::kSums}) {
+        for (const Packing packing : {Packing::kNone, Packing::kSums, Packing::kAll}) {
           c.options.packing = packing;
           ASSERT_NO_THROW(run_ranks(c.topology.devices(), [&](Transport& transport) {
             run_case(c, transport);
@@ -108,9 +108,12 @@ TEST_P(OverTopologies, WideRowsPackAndUnpack) {
     ExchangeCase c = make_case(GetParam(), kind, Reduction::kFp32, Element::kBf16);
     c.options.hidden = 301;
     c.grid = true;
-    ASSERT_NO_THROW(run_ranks(c.topology.devices(), [&](Transport& transport) {
-      run_case(c, transport);
-    })) << c.name();
+    for (const Packing packing : {Packing::kSums, Packing::kRows}) {
+      c.options.packing = packing;
+      ASSERT_NO_THROW(run_ranks(c.topology.devices(), [&](Transport& transport) {
+        run_case(c, transport);
+      })) << c.name();
+    }
   }
 }
 
@@ -201,7 +204,7 @@ TEST(Exchange, NamesAreReadAsTheyAreWritten) {
 TEST(Exchange, WaysToOverlapAreReadAsTheyAreWritten) {
   for (const Overlap o : {Overlap::kNone, Overlap::kStage, Overlap::kBatch})
     EXPECT_EQ(parse_overlap(to_string(o)), o);
-  for (const Packing p : {Packing::kNone, Packing::kSums})
+  for (const Packing p : {Packing::kNone, Packing::kSums, Packing::kRows, Packing::kAll})
     EXPECT_EQ(parse_packing(to_string(p)), p);
   for (const Intra i : {Intra::kMpi, Intra::kShared, Intra::kAuto})
     EXPECT_EQ(parse_intra(to_string(i)), i);

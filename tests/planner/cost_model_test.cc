@@ -21,7 +21,7 @@ CostModel round_model() {
   model.cluster = Cluster::uniform(Topology::grid(2, 2));
   model.cluster.inter_node = {1e-3, 1e6};
   model.cluster.intra_node = {1e-4, 1e7};
-  model.workload = {10, 1000, 2000, 0, 1e6};
+  model.workload = {10, 1000, 2000, 0, 1e6, 900};
   model.seconds_per_token_expert = 1e-3;
   model.seconds_per_expert_read = 1e-2;
   return model;
@@ -86,9 +86,11 @@ TEST(CostModel, FiguresOfAnExpert) {
   EXPECT_DOUBLE_EQ(model.seconds_per_expert_read, 12582912 / 1.4e12);
   EXPECT_EQ(model.workload.row_bytes, 4096);
   EXPECT_EQ(model.workload.return_row_bytes, 8192);
+  EXPECT_EQ(model.workload.cross_return_row_bytes, 3840);
 }
 
-// Rows with 1, 2 and 3 entries come back as 1, 2 and 2 units of a row.
+// Rows with 1, 2 and 3 entries come back as 1, 2 and 2 units of a row inside a node; between nodes
+// those with more than one as a packed sum.
 TEST(CostModel, RowsComeBackAsTheReductionSays) {
   CostModel model = round_model();
   model.workload.entry_bytes = 7;
@@ -97,12 +99,12 @@ TEST(CostModel, RowsComeBackAsTheReductionSays) {
   m.load = {1, 1, 1, 1};
   m.instance_load.resize(4);
   m.node_groups = {0, 1, 1, 2};
-  m.intra_groups = {0, 0, 0, 0};
+  m.intra_groups = {0, 2, 1, 1};
   const LayerTraffic traffic = step_traffic(model, m);
   EXPECT_DOUBLE_EQ(traffic.cross.dispatch, 1000 + 7 * 9 / 4.0);
-  EXPECT_DOUBLE_EQ(traffic.cross.combine, (1 + 2 + 2 + 2) * 1000 / 4.0);
-  EXPECT_EQ(traffic.intra.combine, 0);
-  model.workload.return_row_bytes = std::numeric_limits<double>::infinity();
+  EXPECT_DOUBLE_EQ(traffic.cross.combine, (1000 + 3 * 900) / 4.0);
+  EXPECT_DOUBLE_EQ(traffic.intra.combine, (1 + 1 + 2 + 2) * 1000 / 4.0);
+  model.workload.cross_return_row_bytes = std::numeric_limits<double>::infinity();
   EXPECT_DOUBLE_EQ(step_traffic(model, m).cross.combine, 9 * 1000 / 4.0);
 }
 
@@ -170,8 +172,8 @@ TEST(CostModel, PlansCarryTheirTimeAndWhatItRestsOn) {
       (plan.layers[0].predicted_time.total_s() + plan.layers[1].predicted_time.total_s()) / 2,
       1e-15);
   for (const char* figure :
-       {"64 tokens a device", "rows of 4096 bytes", "up to 8192 back", "experts of 12.58 MB",
-        "between nodes 25 Gbit/s, 20 us", "inside a node 200 Gbit/s, 5 us",
+       {"64 tokens a device", "rows of 4096 bytes", "sums of 8192 back (3840 between nodes)",
+        "experts of 12.58 MB", "between nodes 25 Gbit/s, 20 us", "inside a node 200 Gbit/s, 5 us",
         "nodes 0-1 1 Gbit/s, 1000 us", "device speeds 1 1 1 0.5", "figures assumed"})
     EXPECT_THAT(plan.time_basis, HasSubstr(figure));
 }

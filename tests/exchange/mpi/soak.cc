@@ -51,7 +51,7 @@ ExchangeCase draw_case(const Topology& topology, std::uint64_t seed, bool shared
   c.top_k = 1 + below(std::min(c.options.experts, 12));
   c.tokens = 1 + below(below(4) == 0 ? 200 : 30);
   c.steps = 1 + below(6);
-  c.options.packing = static_cast<Packing>(below(2));
+  c.options.packing = static_cast<Packing>(below(4));
   c.grid = c.top_k <= 8 && below(2) == 0;
   return c;
 }
