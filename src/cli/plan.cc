@@ -9,6 +9,7 @@
 #include "planner/evaluate.h"
 #include "planner/planner.h"
 #include "report/plan_diff.h"
+#include "report/plan_text.h"
 #include "trace/statistics.h"
 
 namespace gracemoe {
@@ -22,7 +23,7 @@ struct PlanArguments {
   double budget = 0, bound = 0, effort = 0, time_limit = 0, tokens_per_device = 512,
          steps = 100'000;
   double device_memory_gb = 0;
-  bool same_slots = false, quiet = false;
+  bool same_slots = false, quiet = false, curve = false;
   std::uint64_t seed = 0;
 };
 
@@ -95,6 +96,9 @@ PlannerOptions options_of(const PlanArguments& a) {
       (a.expert_groups >= 0 && !slots))
     fail_usage({"--eplb-policy or --expert-groups", "preset " + preset, "the preset eplb", ""});
   if (!a.ratio.empty()) set_ratio(options, a.ratio);
+  if (a.curve && (!grouped || options.ratio_policy != RatioPolicy::kKnee))
+    fail_usage({"--curve", grouped ? "--ratio " + a.ratio : "preset " + preset,
+                "the preset grace with --ratio knee, which chooses from curves", ""});
   if (!a.replication.empty()) options.replication = parse_replication(a.replication);
   if (a.budget > 0) options.memory_budget = a.budget;
   if (!a.eplb_policy.empty()) options.eplb_policy = parse_eplb_policy(a.eplb_policy);
@@ -127,16 +131,13 @@ void print_expectation(const Plan& contiguous, const Plan& plan, const RoutingTr
   }
 }
 
-void print_memory_curve(const Plan& plan) {
-  if (plan.memory_curve.empty()) return;
-  fmt::print(
-      "\nwhat memory buys (on the text planned on, before the last refinement):\n"
-      "{:>12} {:>14} {:>12} {:>12}\n{:>12} {:>14} {:>12} {:>12}\n",
-      "extra expert", "nodes visited", "device load", "layer time", "memory", "per token",
-      "max/mean", "predicted");
-  for (const MemoryPoint& p : plan.memory_curve)
-    fmt::print("{:>11.0f}% {:>14.3f} {:>12.3f} {:>9.3f} ms\n", 100 * p.extra_memory,
-               p.nodes_visited, p.load_max_over_mean, 1e3 * p.layer_time_s);
+// The curves that the plan was chosen from, as far as the preset has them.
+void print_curves(const Plan& plan, bool every_layer) {
+  const Colour colour = colour_of_stdout();
+  fmt::print("{}", ratio_choice_text(plan));
+  if (every_layer) fmt::print("\n{}", ratio_curve_text(plan, colour));
+  const std::string memory = memory_curve_text(plan, colour);
+  if (!memory.empty()) fmt::print("\n{}", memory);
 }
 
 // One line a layer: "layer 3: expert 12 0>2, expert 40 +3, expert 41 -1".
@@ -243,7 +244,7 @@ void plan(const PlanArguments& a) {
   else
     fmt::print("made from statistics: without a trace there are no tokens to say what to expect\n");
   fmt::print("predicted times: {}\n", describe(input.model));
-  print_memory_curve(plan);
+  print_curves(plan, a.curve);
 }
 
 void add_cluster_options(CLI::App& command, PlanArguments& a) {
@@ -312,6 +313,10 @@ void add_plan(CLI::App& app, Action& action) {
                       "with --from]");
   command->add_option("--ratio", a->ratio,
                       "group sizes of grace: knee | uniform | free | a number in (0, 1]");
+  command->add_flag(
+      "--curve", a->curve,
+      "grace: print what each layer's ratio is chosen from: deviation of the sizes and "
+      "affinity inside groups");
   command->add_option("--replication", a->replication, "none | fixed | dynamic");
   command->add_option("--eplb-policy", a->eplb_policy, "auto | hierarchical | global  [auto]");
   command

@@ -1,7 +1,10 @@
 // gracemoe plan with the presets beyond the published method, as users meet it: a trace of the
 // shipped model.
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <sstream>
 
 #include "base/files.h"
 #include "base/json.h"
@@ -12,7 +15,9 @@
 namespace gracemoe {
 namespace {
 
+using testing::ContainsRegex;
 using testing::HasSubstr;
+using testing::Not;
 
 const std::string kModel = std::string(GRACEMOE_SOURCE_DIR) + "/models/gracemoe-demo";
 
@@ -86,6 +91,42 @@ TEST_F(PlanCommand, GracePlusVisitsFewerNodesThanGraceWithItsMemory) {
             of_grace["nodes_visited_per_token"].get<double>());
 }
 
+TEST_F(PlanCommand, GraceTellsWhatItsGroupSizesWereChosenFrom) {
+  const auto brief = plan("k.json", {"--trace", trace("prose")});
+  ASSERT_EQ(brief.exit_code, 0) << brief.err;
+  EXPECT_THAT(brief.out, HasSubstr("group sizes: r at the knee of (S, U) is "));
+  EXPECT_THAT(brief.out, Not(HasSubstr("<- knee")));
+  const auto full = plan("k.json", {"--trace", trace("prose"), "--curve"});
+  ASSERT_EQ(full.exit_code, 0) << full.err;
+  const Plan made = read_plan(file("k.json"));
+  std::vector<std::string> knees;
+  std::istringstream lines(full.out);
+  for (std::string line; std::getline(lines, line);)
+    if (line.ends_with("<- knee")) knees.push_back(line);
+  ASSERT_EQ(knees.size(), made.layers.size());
+  for (std::size_t l = 0; l < knees.size(); ++l)
+    for (const RatioPoint& p : made.layers[l].ratio_curve) {
+      if (p.ratio != made.layers[l].ratio) continue;
+      EXPECT_THAT(knees[l],
+                  HasSubstr(fmt::format("  {:.2f}  {:.1f}%  ", p.deviation, 100 * p.utilisation)));
+    }
+}
+
+TEST_F(PlanCommand, WhatMemoryBuysIsTheCurveThatThePlanCarries) {
+  const auto result =
+      plan("m.json", {"--trace", trace("prose"), "--preset", "grace+", "--effort", "0.1"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const Plan made = read_plan(file("m.json"));
+  ASSERT_GT(made.memory_curve.size(), 2U);
+  EXPECT_EQ(made.memory_curve.front().extra_memory, 0);
+  EXPECT_EQ(made.memory_curve.back().extra_memory, 1);
+  for (const MemoryPoint& p : made.memory_curve)
+    EXPECT_THAT(result.out, ContainsRegex(fmt::format(" {:.1f}% +{:.3f} +{:.3f} +{:.3f} ms",
+                                                      100 * p.extra_memory, p.nodes_visited,
+                                                      p.load_max_over_mean, 1e3 * p.layer_time_s)));
+  EXPECT_THAT(result.out, ContainsRegex(" 25.0% +<- this plan\n"));
+}
+
 TEST_F(PlanCommand, APlanThatIsGoodIsLeftAsItIs) {
   const std::vector<std::string> how{"--trace", trace("prose"),    "--preset",
                                      "grace+",  "--memory-budget", "1.5"};
@@ -133,6 +174,10 @@ TEST_F(PlanCommand, RefusesWhatDoesNotGoTogether) {
   EXPECT_THAT(refused({"--preset", "best"}), HasSubstr("balance or grace+"));
   EXPECT_THAT(refused({"--preset", "occult", "--memory-budget", "1.5"}),
               HasSubstr("--memory-budget: got preset occult, wanted grace+, eplb or balance"));
+  EXPECT_THAT(refused({"--preset", "grace+", "--curve"}),
+              HasSubstr("--curve: got preset grace+, wanted the preset grace with --ratio knee"));
+  EXPECT_THAT(refused({"--ratio", "uniform", "--curve"}),
+              HasSubstr("--curve: got --ratio uniform"));
   EXPECT_THAT(refused({"--preset", "grace", "--effort", "2"}), HasSubstr("the preset grace+"));
   EXPECT_THAT(refused({"--preset", "grace+", "--replication", "none"}),
               HasSubstr("which chooses its own copies"));

@@ -1,0 +1,21 @@
+// What a plan was chosen from, as text for terminals.
+#pragma once
+#include <string>
+
+#include "plan/plan.h"
+#include "report/text_table.h"
+
+namespace gracemoe {
+
+// One line: the ratios at the layers' knees and what the groups hold there, against equal sizes.
+// "" if no layer has a curve.
+std::string ratio_choice_text(const Plan& plan);
+
+// Every layer's curve of deviation S and utilisation U, ratios with the same groups on one line,
+// the choice marked. "" if no layer has a curve.
+std::string ratio_curve_text(const Plan& plan, Colour colour);
+
+// What each step of memory buys and where this plan lies. "" if the plan has no curve.
+std::string memory_curve_text(const Plan& plan, Colour colour);
+
+}  // namespace gracemoe
