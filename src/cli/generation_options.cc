@@ -31,7 +31,8 @@ void add_generation_arguments(CLI::App& command, GenerationArguments& a) {
       ->capture_default_str();
   command.add_option("--seed", a.seed, "the same seed gives the same text on any number of ranks")
       ->capture_default_str();
-  command.add_option("--stop", a.stop, "a text that ends an answer and is cut off (repeat)");
+  command.add_option("--stop", a.stop,
+                     "a text that ends an answer and is cut off (repeat)" + otherwise + "none)");
 }
 
 namespace {
@@ -48,6 +49,7 @@ std::string sources(const GenerationArguments& a, const GenerationConfig& config
   note("min-p", a.min_p.has_value(), config.min_p.has_value());
   note("repetition penalty", a.repetition_penalty.has_value(),
        config.repetition_penalty.has_value());
+  note("stop", !a.stop.empty(), !config.stop_strings.empty());
   note("max-tokens", a.max_tokens.has_value(), config.max_new_tokens.has_value());
   return names.empty() ? "" : "; from generation_config.json: " + names;
 }
@@ -73,7 +75,7 @@ GenerationSettings settle(const GenerationArguments& a, const GenerationConfig& 
   s.seed = a.seed;
   check_sampling(s);
   settings.max_tokens = chosen(a.max_tokens, config.max_new_tokens, max_tokens_otherwise);
-  settings.stop = a.stop;
+  settings.stop = a.stop.empty() ? config.stop_strings : a.stop;
   for (const std::string& stop : a.stop)
     if (stop.empty()) fail_usage({"stop", "an empty text", "a text", ""});
   settings.text = fmt::format(

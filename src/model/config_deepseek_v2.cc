@@ -20,6 +20,7 @@ void read_scaling(const RopeScaling& scaling, ModelConfig& config) {
   if (scaling.type != "yarn")
     unsupported(json, scaling.type_key, "'" + scaling.type + "'", "'yarn' or 'default'");
   refuse_present(json, "attention_factor");
+  refuse_false(json, "truncate");
   YarnConfig yarn;
   yarn.factor = positive(json, "factor", 0);
   yarn.beta_fast = positive(json, "beta_fast", 32);
@@ -77,7 +78,7 @@ void read_gate(const JsonObject& json, ModelConfig& config) {
 }  // namespace
 
 void read_deepseek_v2_config(const JsonObject& json, ModelConfig& config) {
-  read_common(json, config);
+  read_common(json, 1e-6, config);
   read_scaling(read_positions(json, config), config);
   read_attention(json, config);
   read_expert_counts(json, "n_routed_experts", config);

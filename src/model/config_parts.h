@@ -24,14 +24,18 @@ inline int config_integer(const JsonObject& json, const std::string& key, std::i
 // A feature that only a null or absent value switches off.
 void refuse_present(const JsonObject& json, const std::string& key);
 void refuse_true(const JsonObject& json, const std::string& key);
+void refuse_false(const JsonObject& json, const std::string& key);
+void refuse_above_zero(const JsonObject& json, const std::string& key);
 // Two keys that contradict each other.
 [[noreturn]] void inconsistent(const JsonObject& json, const std::string& key, int value,
                                const std::string& wanted);
 
 // What every decoder of these families has: widths, heads, norms, activation; and refuses what none
-// of them has here (biases, windows, quantised weights). Not the positions.
-void read_common(const JsonObject& json, ModelConfig& config);
-// max_position_embeddings and rope_theta, in their older place or in rope_parameters.
+// of them has here (biases, windows, quantised weights). Not the positions. `missing_rms_eps`: what
+// the family's reference takes where rms_norm_eps is absent.
+void read_common(const JsonObject& json, double missing_rms_eps, ModelConfig& config);
+// max_position_embeddings and rope_theta, in their older place or in rope_parameters; refused where
+// two places contradict each other, or where only a part of a head is rotated.
 // `rope_scaling`: what stretches positions, if anything does, for the caller to read or refuse.
 struct RopeScaling {
   std::optional<JsonObject> object;

@@ -20,7 +20,10 @@ std::set<std::int64_t> read_dense_layers(const JsonObject& json, int layers) {
 }  // namespace
 
 void read_qwen3_moe_config(const JsonObject& json, ModelConfig& config) {
-  read_common(json, config);
+  read_common(json, 1e-6, config);
+  refuse_false(json, "use_qk_norm");
+  refuse_above_zero(json, "shared_expert_intermediate_size");
+  refuse_above_zero(json, "n_shared_experts");
   refuse_scaling(read_positions(json, config));
   if (!json.has("head_dim") && config.hidden % config.heads != 0) {
     inconsistent(

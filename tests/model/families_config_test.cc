@@ -91,6 +91,39 @@ TEST(Qwen3MoeConfig, Refusals) {
               feature("sliding_window"));
 }
 
+TEST(Qwen3MoeConfig, RefusesWhatChangesTheComputation) {
+  const char* model = "qwen3_moe_tiny";
+  EXPECT_THAT(error_with(model, "qkv_bias", true), feature("qkv_bias: got true"));
+  EXPECT_THAT(error_with(model, "mlp_bias", true), feature("mlp_bias: got true"));
+  EXPECT_THAT(error_with(model, "use_qk_norm", false), feature("use_qk_norm: got false"));
+  EXPECT_THAT(error_with(model, "shared_expert_intermediate_size", 32),
+              feature("shared_expert_intermediate_size: got 32"));
+  EXPECT_THAT(error_with(model, "n_shared_experts", 1), feature("n_shared_experts: got 1"));
+  EXPECT_THAT(error_with(model, "partial_rotary_factor", 0.5),
+              feature("partial_rotary_factor: got 0.5"));
+  EXPECT_THAT(error_with(model, "rope_parameters",
+                         {{"rope_type", "default"}, {"partial_rotary_factor", 0.25}}),
+              feature("rope_parameters.partial_rotary_factor: got 0.25"));
+  // What these keys say where they ask for nothing is taken.
+  const ModelConfig c = with(model, [](Json& json) {
+    for (const char* key : {"qkv_bias", "mlp_bias"}) json[key] = false;
+    json["use_qk_norm"] = true;
+    json["shared_expert_intermediate_size"] = 0;
+    json["n_shared_experts"] = nullptr;
+    json["partial_rotary_factor"] = 1.0;
+  });
+  EXPECT_EQ(c.layers, 3);
+}
+
+TEST(FamiliesConfig, TheNormsEpsilonWhereItIsMissing) {
+  const auto missing = [](const char* model) {
+    return with(model, [](Json& json) { json.erase("rms_norm_eps"); }).rms_eps;
+  };
+  EXPECT_EQ(missing("olmoe_tiny"), 1e-5);
+  EXPECT_EQ(missing("qwen3_moe_tiny"), 1e-6);
+  EXPECT_EQ(missing("deepseek_v2_tiny"), 1e-6);
+}
+
 TEST(DeepseekV2Config, IsRead) {
   const ModelConfig c = read_model_config(data("deepseek_v2_tiny_q"));
   EXPECT_EQ(c.architecture, Architecture::kDeepseekV2);
@@ -132,12 +165,44 @@ TEST(DeepseekV2Config, PositionsInTheNewerPlace) {
   EXPECT_FALSE(with("deepseek_v2_tiny", [](Json& json) { json.erase("rope_scaling"); }).yarn);
 }
 
+TEST(DeepseekV2Config, PositionsThatContradictEachOther) {
+  const char* model = "deepseek_v2_tiny";
+  EXPECT_THAT(error_with(model, "rope_parameters", {{"rope_type", "default"}}),
+              AllOf(HasSubstr("config.json: rope_scaling: got {"), HasSubstr("\"yarn\""),
+                    HasSubstr("wanted what rope_parameters says"), HasSubstr("contradict")));
+  const auto edited = [&](const std::function<void(Json&)>& change) {
+    return error_of([&] { with(model, change); });
+  };
+  EXPECT_THAT(edited([](Json& json) { json["rope_scaling"]["rope_type"] = "linear"; }),
+              AllOf(HasSubstr("rope_scaling.type: got \"yarn\", wanted 'linear'"),
+                    HasSubstr("contradict")));
+  EXPECT_THAT(edited([](Json& json) {
+                json["rope_parameters"] = json["rope_scaling"];
+                json["rope_parameters"]["factor"] = 20;
+              }),
+              HasSubstr("rope_scaling: got {"));
+  EXPECT_THAT(edited([](Json& json) { json["rope_scaling"]["rope_theta"] = 5e5; }),
+              AllOf(HasSubstr("rope_scaling.rope_theta: got 500000"), HasSubstr("contradict")));
+  // The same in both places, under the newer and the older name.
+  const ModelConfig c = with(model, [](Json& json) {
+    json["rope_parameters"] = json["rope_scaling"];
+    json["rope_parameters"].erase("type");
+    json["rope_parameters"]["rope_type"] = "yarn";
+    json["rope_parameters"]["rope_theta"] = 10000;
+  });
+  ASSERT_TRUE(c.yarn);
+  EXPECT_EQ(c.yarn->factor, 40);
+}
+
 TEST(DeepseekV2Config, Refusals) {
   const char* model = "deepseek_v2_tiny_q";
   EXPECT_THAT(error_with(model, "scoring_func", "sigmoid"), feature("scoring_func: got 'sigmoid'"));
   EXPECT_THAT(error_with(model, "topk_method", "noaux_tc"), feature("topk_method: got 'noaux_tc'"));
   EXPECT_THAT(error_with(model, "rope_scaling", {{"type", "dynamic"}, {"factor", 2.0}}),
               feature("rope_scaling.type: got 'dynamic'"));
+  EXPECT_THAT(
+      error_of([&] { with(model, [](Json& json) { json["rope_scaling"]["truncate"] = false; }); }),
+      feature("rope_scaling.truncate: got false"));
   EXPECT_THAT(error_with(model, "norm_topk_prob", true), feature("routed_scaling_factor"));
   EXPECT_THAT(error_with(model, "n_group", 3),
               HasSubstr("n_group: got 3, wanted a divisor of n_routed_experts (8)"));

@@ -3,12 +3,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "model/model_folder.h"
 #include "support/error_of.h"
 
 namespace gracemoe {
 namespace {
 
+using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 GenerationConfig read(const Json& json) {
@@ -61,6 +65,52 @@ TEST(GenerationConfig, Refuses) {
   EXPECT_THAT(error({{"repetition_penalty", 0}}), HasSubstr("repetition_penalty: got 0"));
   EXPECT_THAT(error({{"max_new_tokens", 0}}), HasSubstr("max_new_tokens: got 0"));
   EXPECT_EQ(error({{"num_beams", 1}, {"typical_p", 1.0}}), "");
+}
+
+TEST(GenerationConfig, RefusesWhatWouldForceOrForbidTokens) {
+  const std::map<std::string, Json> on{{"min_new_tokens", 5},
+                                       {"min_length", 5},
+                                       {"bad_words_ids", {{7}}},
+                                       {"suppress_tokens", {1, 2}},
+                                       {"begin_suppress_tokens", {1}},
+                                       {"sequence_bias", {{{7}, -10.0}}},
+                                       {"encoder_repetition_penalty", 1.2},
+                                       {"forced_eos_token_id", 2},
+                                       {"epsilon_cutoff", 3e-4},
+                                       {"eta_cutoff", 3e-4},
+                                       {"dola_layers", "high"},
+                                       {"watermarking_config", {{"bias", 2.0}}}};
+  for (const auto& [key, value] : on)
+    EXPECT_THAT(error_of([&, &key = key, &value = value] {
+                  read({{key, value}});
+                }),
+                AllOf(HasSubstr("generation_config.json: " + key + ": got "),
+                      HasSubstr("wanted it switched off")));
+  // As transformers writes them where nobody asked.
+  EXPECT_EQ(error_of([] {
+              read({{"min_new_tokens", nullptr},
+                    {"min_length", 0},
+                    {"bad_words_ids", nullptr},
+                    {"suppress_tokens", Json::array()},
+                    {"sequence_bias", nullptr},
+                    {"encoder_repetition_penalty", 1.0},
+                    {"forced_eos_token_id", nullptr},
+                    {"epsilon_cutoff", 0.0},
+                    {"eta_cutoff", 0.0},
+                    {"num_beam_groups", 1},
+                    {"dola_layers", nullptr},
+                    {"watermarking_config", nullptr}});
+            }),
+            "");
+}
+
+TEST(GenerationConfig, StopStrings) {
+  EXPECT_THAT(read({{"stop_strings", {"\nUser:", "END"}}}).stop_strings,
+              ElementsAre("\nUser:", "END"));
+  EXPECT_THAT(read({{"stop_strings", "END"}}).stop_strings, ElementsAre("END"));
+  EXPECT_TRUE(read({{"stop_strings", nullptr}}).stop_strings.empty());
+  for (const Json& bad : {Json(""), Json(3), Json({"x", 3})})
+    EXPECT_THAT(error_of([&] { read({{"stop_strings", bad}}); }), HasSubstr("stop_strings: got "));
 }
 
 }  // namespace

@@ -118,6 +118,9 @@ TEST(ModelConfig, FeaturesThatAreMissingAreRefusedByName) {
   EXPECT_THAT(error_with("quantization_config", {{"quant_method", "gptq"}}),
               feature("quantization_config"));
   EXPECT_THAT(error_with("hidden_act", "gelu"), feature("hidden_act"));
+  EXPECT_THAT(error_with("mlp_bias", true), feature("mlp_bias"));
+  EXPECT_THAT(error_with("head_dim", 32), feature("head_dim: got 32"));
+  EXPECT_EQ(with([](Json& json) { json["head_dim"] = 16; }).head_dim, 16);
 }
 
 TEST(ModelConfig, BadValuesNameTheKey) {
