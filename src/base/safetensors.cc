@@ -74,6 +74,13 @@ DType read_dtype(const JsonObject& json) {
     if (name == candidate.name) return candidate.dtype;
     known += (known.empty() ? "" : ", ") + std::string(candidate.name);
   }
+  if (name.starts_with("F8") || name.starts_with("F6") || name.starts_with("F4")) {
+    fail_input(
+        {.what = json.key_name("dtype"),
+         .got = "'" + name + "', a quantised type",
+         .wanted = "one of " + known,
+         .action = "gracemoe reads no quantised checkpoints: take the model's bf16 weights"});
+  }
   fail_input({.what = json.key_name("dtype"),
               .got = "'" + name + "'",
               .wanted = "one of " + known,

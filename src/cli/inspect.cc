@@ -3,6 +3,7 @@
 
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "metrics/memory.h"
 #include "model/checkpoint.h"
 #include "model/fingerprint.h"
 #include "model/model_config.h"
@@ -33,17 +34,23 @@ void print_devices(const Plan& plan, const ModelConfig& c, const Checkpoint& che
   options.cache_positions = std::int64_t{a.sequences} * positions;
   fmt::print("memory a device, {} weights, with {} sequence{} of {} positions:\n", a.weights,
              a.sequences, a.sequences == 1 ? "" : "s", positions);
+  const double memory =
+      a.memory_gb > 0 ? a.memory_gb * 1e9 : static_cast<double>(available_memory());
+  if (memory > 0)
+    fmt::print("fits: in {} a device, {}\n", human_bytes(memory),
+               a.memory_gb > 0 ? "as --memory-gb says"
+                               : "what this machine has available now (--memory-gb: another size)");
   fmt::print("{:>6} {:>5} {:>9} {:>10} {:>13} {:>10} {:>10} {:>10}{}\n", "device", "node",
              "instances", "experts", "other weights", "KV cache", "buffers", "in all",
-             a.memory_gb > 0 ? "  fits" : "");
+             memory > 0 ? "  fits" : "");
   for (int device = 0; device < plan.topology.devices(); ++device) {
     const Footprint need = footprint(c, checkpoint, plan, device, options);
-    const bool fits = static_cast<double>(need.total()) <= a.memory_gb * 1e9;
+    const bool fits = static_cast<double>(need.total()) <= memory;
     fmt::print("{:>6} {:>5} {:>9} {:>10} {:>13} {:>10} {:>10} {:>10}{}\n", device,
                plan.topology.node_of(device), need.experts / expert_bytes(c, options.int8),
                bytes_text(need.experts), bytes_text(need.dense), bytes_text(need.cache),
                bytes_text(need.buffers), bytes_text(need.total()),
-               a.memory_gb > 0 ? (fits ? "  yes" : "  NO") : "");
+               memory > 0 ? (fits ? "  yes" : "  NO") : "");
   }
 }
 
@@ -109,7 +116,10 @@ void add_inspect(CLI::App& app, Action& action) {
                    "positions of each (default: all that the model has)")
       ->check(CLI::Range(1, 1 << 30));
   command
-      ->add_option("--memory-gb", a->memory_gb, "memory of a device, in 10^9 bytes: does it fit?")
+      ->add_option(
+          "--memory-gb", a->memory_gb,
+          "memory of a device, in 10^9 bytes: does it fit? (default: what this machine has "
+          "available)")
       ->check(CLI::PositiveNumber);
   command->callback([a, &action] {
     action = [a](CliContext& context) { context.on_root([&] { inspect(*a); }); };

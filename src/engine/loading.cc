@@ -1,7 +1,11 @@
 #include "engine/loading.h"
 
 #include <algorithm>
+#include <charconv>
+#include <string_view>
+#include <system_error>
 
+#include "base/error.h"
 #include "engine/mlp.h"
 
 namespace gracemoe {
@@ -9,6 +13,39 @@ namespace {
 
 // Enough for a fast disk while a large tensor is packed; little beside a model.
 constexpr std::size_t kReadAhead = std::size_t{256} << 20;
+
+// A routed expert's matrix, which some rank takes. `name` begins with "model.layers.N.", N `layer`.
+bool is_of_an_expert(const std::string& name, int layer, const ModelConfig& config) {
+  if (!std::binary_search(config.moe_layers.begin(), config.moe_layers.end(), layer)) return false;
+  constexpr std::string_view kExperts = ".mlp.experts.";
+  const std::size_t at = name.find(kExperts);
+  if (at == name.npos) return false;
+  const std::string_view rest = std::string_view(name).substr(at + kExperts.size());
+  int expert = -1;
+  const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), expert);
+  if (error != std::errc() || expert < 0 || expert >= config.experts) return false;
+  const std::string_view matrix = rest.substr(static_cast<std::size_t>(end - rest.data()));
+  return matrix == ".gate_proj.weight" || matrix == ".up_proj.weight" ||
+         matrix == ".down_proj.weight";
+}
+
+// Once a model's tensors are taken: what is left of its layers would have changed the answers.
+// Layers beyond the config's (for the prediction of several tokens) and tables of rotary positions
+// may be left. Decided alike on every rank.
+void refuse_untaken(const Checkpoint& checkpoint, const ModelConfig& config) {
+  constexpr std::string_view kLayers = "model.layers.";
+  for (const std::string& name : checkpoint.not_used()) {
+    if (!name.starts_with(kLayers) || name.find("rotary_emb") != name.npos) continue;
+    int layer = -1;
+    std::from_chars(name.data() + kLayers.size(), name.data() + name.size(), layer);
+    if (layer >= config.layers || is_of_an_expert(name, layer, config)) continue;
+    fail_input({.what = checkpoint.folder().string() + ": tensor '" + name + "'",
+                .got = "a part of the model that " + config.architecture_name + " has no use for",
+                .wanted = "weights that are all used",
+                .action = "this model needs a feature that gracemoe does not have, or config.json "
+                          "and the weights do not belong together"});
+  }
+}
 
 }  // namespace
 
@@ -34,11 +71,12 @@ WeightView ModelLoader::weight(const std::string& name, int out, int in) {
   // The owner's last copy may be dropped on a thread that packs.
   const auto taken = [name, bytes, done = done_, ahead = read_ahead_, hashes = placement_.hashes,
                       in_file = checkpoint_.in_files(),
+                      count = static_cast<std::int64_t>(weights.data.size_bytes()),
                       converted = weights.converted](const void*) {
     if (hashes != nullptr) hashes->take(name);
     if (in_file) MappedFile::release(bytes);
     ahead->taken(bytes.size());
-    *done += static_cast<std::int64_t>(bytes.size());
+    *done += count;
   };
   return {weights.data, out, in, std::shared_ptr<const void>(bytes.data(), taken)};
 }
@@ -78,6 +116,7 @@ TransformerParts ModelLoader::decoder(const AttentionLoader& attention) {
   if (!config_.tied_embeddings) *done_ += static_cast<std::int64_t>(embedding.data.size_bytes());
   read_ahead_->finish();
   tell_progress();
+  refuse_untaken(checkpoint_, config_);
   return parts;
 }
 
@@ -108,7 +147,9 @@ std::unique_ptr<FeedForwardBlock> ModelLoader::moe(int moe_layer, const std::str
     local.push_back(expert(prefix + "experts." + std::to_string(id) + ".", config_.expert_width));
   w.experts = backend_.experts(std::move(local));
   if (config_.shared_width > 0) w.shared = mlp(prefix + "shared_experts.", config_.shared_width);
-  return make_moe_layer(moe_layer, config_.hidden, router_options(config_), std::move(w), backend_,
+  RouterOptions router = router_options(config_);
+  router.layer = config_.moe_layers[static_cast<std::size_t>(moe_layer)];
+  return make_moe_layer(moe_layer, config_.hidden, router, std::move(w), backend_,
                         placement_.context);
 }
 

@@ -17,14 +17,14 @@
 namespace gracemoe {
 
 // Loads one model for one device; all members outlive it. Errors (kInput): tensors missing or of
-// another shape or type.
+// another shape or type, or left over in the model's layers.
 class ModelLoader {
  public:
   ModelLoader(const ModelConfig& config, Checkpoint& checkpoint, const Backend& backend,
               const ModelPlacement& placement);
   const ModelConfig& config() const { return config_; }
   const Backend& backend() const { return backend_; }
-  // Bytes of the checkpoint whose weights have been packed, or are kept as they are.
+  // Bytes, as bf16 whatever the files have, of weights that were packed or are kept as they are.
   std::int64_t bytes_done() const { return *done_; }
 
   // The view's owner gives the file's pages back when it is dropped: pack, then drop. By then, if

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <string>
 
 #include "base/error.h"
 
@@ -47,12 +48,25 @@ void keep_best_groups(const RouterOptions& options, std::span<float> probability
     std::ranges::fill(probability.subspan(order[g] * size, size), -1.0F);
 }
 
+[[noreturn]] void not_finite(int layer) {
+  const std::string number = std::to_string(layer);
+  fail_input({"router logits" + (layer < 0 ? "" : " of layer " + number),
+              "a value that is not finite", "finite numbers",
+              layer < 0 ? "the checkpoint's weights seem damaged"
+                        : "the checkpoint's weights seem damaged, in model.layers." + number +
+                              " or before it"});
+}
+
 }  // namespace
 
 RouterOptions router_options(const ModelConfig& config) {
-  return {config.experts,         config.top_k,
-          config.normalize_top_k, static_cast<float>(config.routed_scale),
-          config.expert_groups,   config.chosen_groups};
+  return {config.experts,
+          config.top_k,
+          config.normalize_top_k,
+          static_cast<float>(config.routed_scale),
+          config.expert_groups,
+          config.chosen_groups,
+          -1};
 }
 
 void choose_experts(const RouterOptions& options, std::span<const float> logits, int rows,
@@ -73,9 +87,7 @@ void choose_experts(const RouterOptions& options, std::span<const float> logits,
   std::vector<std::uint16_t> order;
   for (std::size_t row = 0; row < static_cast<std::size_t>(rows); ++row) {
     std::copy_n(logits.begin() + static_cast<std::ptrdiff_t>(row * n), n, probability.begin());
-    if (!softmax(probability))
-      fail_input({"router logits", "a value that is not finite", "finite numbers",
-                  "the checkpoint's weights seem damaged"});
+    if (!softmax(probability)) not_finite(options.layer);
     keep_best_groups(options, probability);
     best_first(probability, k, order);
     float sum = 0;

@@ -17,6 +17,7 @@ struct RouterOptions {
   // The experts form `groups` equal ranges of ids; only those of the chosen_groups with the highest
   // single probability (of equals the lower group) may be taken.
   int groups = 1, chosen_groups = 1;
+  int layer = -1;  // of the transformer, for messages; -1: not known
 };
 RouterOptions router_options(const ModelConfig& config);
 

@@ -140,6 +140,8 @@ TEST(Safetensors, DamagedEntries) {
   EXPECT_THAT(error(one("F32", "4", "[0,16]")), HasSubstr("shape: got 4, wanted a list"));
   EXPECT_THAT(error(R"({"w": 1})"), HasSubstr("tensor 'w': got 1, wanted a JSON object"));
   EXPECT_THAT(error(R"({"w": {"shape": [1]}})"), HasSubstr("dtype: got nothing"));
+  EXPECT_THAT(error(R"({"w": {"dtype": "F8_E4M3", "shape": [1], "data_offsets": [0, 1]}})"),
+              HasSubstr("dtype: got 'F8_E4M3', a quantised type"));
   EXPECT_THAT(error(R"({"__metadata__": {"a": 1}})"), HasSubstr("__metadata__: a: got 1"));
   EXPECT_THAT(
       error("{" + entry("a", "U8", "[8]", "[0,8]") + "," + entry("b", "U8", "[8]", "[7,15]") + "}"),

@@ -104,6 +104,9 @@ TEST(Cli, MadeCheckpointsRunAndAreInspected) {
       run_process(program({"inspect", "--model", made, "--positions", "100", "--weights", "int8"}));
   EXPECT_THAT(int8.out, HasSubstr("memory a device, int8 weights, with 1 sequence of 100"));
   EXPECT_THAT(int8.out, HasSubstr(" 102.4 kB "));  // of experts, below
+  EXPECT_THAT(inspect.out, HasSubstr("fits: in 1.0 GB a device, as --memory-gb says"));
+  EXPECT_THAT(int8.out, HasSubstr("a device, what this machine has available now"));
+  EXPECT_THAT(int8.out, HasSubstr("  yes\n"));
   expect_refusal(run_process(program({"make-checkpoint", "--preset", "none", "--out", made})),
                  "preset: got 'none'");
 }

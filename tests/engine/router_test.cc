@@ -95,6 +95,12 @@ TEST(Router, RefusesLogitsThatAreNotNumbers) {
               choose_experts({2, 1, false}, logits, 1, choice);
             }).find("not finite"),
             std::string::npos);
+  RouterOptions options{2, 1, false};
+  options.layer = 7;
+  EXPECT_EQ(error_of([&] {
+              choose_experts(options, logits, 1, choice);
+            }).find("router logits of layer 7: got a value that is not finite"),
+            0U);
 }
 
 }  // namespace

@@ -124,11 +124,8 @@ TEST(Loading, CachesAreThoseOfTheSequencesHeldAtOnce) {
   EXPECT_EQ(cache_positions({}, how), 0);
 }
 
-TEST(Loading, TellsTheBytesTakenIn) {
-  const ModelConfig config = read_model_config(test_data("deepseek_v2_tiny_q"));
-  Checkpoint checkpoint(test_data("deepseek_v2_tiny_q"));
-  const Plan plan =
-      contiguous_plan({"", "", config.experts, config.top_k, 2, Topology::grid(1, 1)});
+// Loads a model on one device; the bytes that progress told last.
+std::int64_t loaded_bytes(Checkpoint& checkpoint, const ModelConfig& config, const Plan& plan) {
   const auto transport = make_local_transport();
   const auto exchange = make_exchange({ExchangeKind::kFlatPerDevice, Reduction::kFp32,
                                        Element::kBf16, config.hidden, 2, config.experts},
@@ -144,8 +141,48 @@ TEST(Loading, TellsTheBytesTakenIn) {
                       EXPECT_GE(bytes, told);
                       told = bytes;
                     }});
-  EXPECT_EQ(told, checkpoint.bytes_total());
-  EXPECT_EQ(checkpoint.bytes_used(), checkpoint.bytes_total());
+  return told;
+}
+
+// In the unit of what a device holds, bf16, whatever the files have.
+TEST(Loading, TellsTheBytesTakenIn) {
+  const TempDir folder;
+  convert_model(folder / "wide", DType::kF32, [](const std::string&, std::vector<float>&) {});
+  for (const auto& model : {test_data("deepseek_v2_tiny"), folder / "wide"}) {
+    const ModelConfig config = read_model_config(model);
+    Checkpoint checkpoint(model);
+    const Plan plan =
+        contiguous_plan({"", "", config.experts, config.top_k, 2, Topology::grid(1, 1)});
+    const Footprint need = footprint(config, checkpoint, plan, 0, {});
+    EXPECT_EQ(loaded_bytes(checkpoint, config, plan), need.dense + need.experts) << model;
+    EXPECT_EQ(checkpoint.bytes_used(), checkpoint.bytes_total());
+  }
+}
+
+// The answers would have been others with it, and nothing would have told.
+TEST(Loading, TensorsThatNobodyTakesAreRefused) {
+  const TempDir folder;
+  const auto with_tensor = [&](const std::string& name) {
+    const std::filesystem::path to = folder / name;
+    std::filesystem::copy(test_data("deepseek_v2_tiny"), to);
+    std::filesystem::remove(to / "model.safetensors");
+    const SafetensorsFile file(test_data("deepseek_v2_tiny") / "model.safetensors");
+    std::map<std::string, TensorView> tensors = file.tensors();
+    const std::vector<bf16> values(64);
+    tensors[name] = {DType::kBF16, {64}, std::as_bytes(std::span(values))};
+    write_safetensors(to / "model.safetensors", tensors, {});
+    return error_of([&] { logits_of(options_of(to)); });
+  };
+  for (const char* name :
+       {"model.layers.1.self_attn.q_proj.bias", "model.layers.2.mlp.gate.e_score_correction_bias",
+        "model.layers.1.mlp.experts.3.up_proj.bias", "model.layers.1.mlp.experts.8.up_proj.weight",
+        "model.layers.0.self_attn.q_norm.weight"})
+    EXPECT_THAT(with_tensor(name),
+                AllOf(HasSubstr("tensor '" + std::string(name) + "': got a part of the model"),
+                      HasSubstr("feature")));
+  for (const char* name :
+       {"model.layers.3.eh_proj.weight", "model.layers.1.self_attn.rotary_emb.inv_freq"})
+    EXPECT_EQ(with_tensor(name), "") << name;
 }
 
 TEST(Footprint, CountsWeightsCachesAndNothingTwice) {
