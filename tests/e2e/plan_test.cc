@@ -163,6 +163,76 @@ TEST_F(PlanCommand, SameSlotsAreTheSameEverywhere) {
       EXPECT_LE(made.experts_on(layer, device).size(), static_cast<std::size_t>(slots));
 }
 
+// One expert of the shipped model: three bf16 matrices of its hidden_size and intermediate size.
+double expert_gb() {
+  const Json config = parse_json(read_file(kModel + "/config.json"), "config");
+  return 3 * 2e-9 * config["hidden_size"].get<double>() * config["intermediate_size"].get<double>();
+}
+
+std::vector<int> held_by_devices(const Plan& plan) {
+  std::vector<int> held;
+  for (int device = 0; device < plan.topology.devices(); ++device) {
+    held.push_back(0);
+    for (int layer = 0; layer < static_cast<int>(plan.layers.size()); ++layer)
+      held.back() += static_cast<int>(plan.experts_on(layer, device).size());
+  }
+  return held;
+}
+
+TEST_F(PlanCommand, ABudgetInBytesIsTheSameBudgetInCopies) {
+  const std::vector<std::string> how{"--trace",  trace("prose"), "--preset", "grace+",
+                                     "--effort", "0.1",          "--model",  kModel};
+  auto in_copies = how, in_bytes = how;
+  in_copies.insert(in_copies.end(), {"--memory-budget", "1.25"});
+  ASSERT_EQ(plan("copies.json", in_copies).exit_code, 0);
+  const Plan copies = read_plan(file("copies.json"));
+  const auto instances = static_cast<double>(copies.num_experts) *
+                         static_cast<double>(copies.layers.size()) * 1.25 / 4;
+  // Half an expert more holds none.
+  in_bytes.insert(in_bytes.end(),
+                  {"--device-memory", fmt::format("{}", (instances + 0.5) * expert_gb())});
+  const auto result = plan("bytes.json", in_bytes);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(read_plan(file("bytes.json")), copies);
+  for (const int held : held_by_devices(copies)) EXPECT_LE(held, instances);
+  EXPECT_THAT(result.out, HasSubstr("device  experts"));
+  EXPECT_THAT(result.out, Not(HasSubstr("does not fit")));
+}
+
+TEST_F(PlanCommand, UnequalDevicesHoldWhatTheirMemoryHolds) {
+  const int limits[] = {30, 90, 60, 160};
+  std::string devices[4];
+  for (int d = 0; d < 4; ++d)
+    devices[d] = fmt::format(R"({{"memory_gb": {}}})", (limits[d] + 0.5) * expert_gb());
+  write_file(file("uneven.json"),
+             fmt::format(R"({{"format": "gracemoe-cluster", "version": 1, "nodes": )"
+                         R"([{{"devices": [{}, {}]}}, {{"devices": [{}, {}]}}]}})",
+                         devices[0], devices[1], devices[2], devices[3]));
+  const auto planned = [&](const std::string& out, const std::string& preset,
+                           std::vector<std::string> more) {
+    std::vector<std::string> args{
+        "plan",     "--trace", trace("prose"), "--topology", file("uneven.json"),
+        "--preset", preset,    "--model",      kModel,       "--quiet",
+        "--out",    file(out)};
+    args.insert(args.end(), more.begin(), more.end());
+    return gracemoe(args);
+  };
+  const auto result =
+      planned("uneven_plan.json", "grace+", {"--effort", "0.1", "--memory-budget", "1.3"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const std::vector<int> held = held_by_devices(read_plan(file("uneven_plan.json")));
+  for (int d = 0; d < 4; ++d) {
+    EXPECT_LE(held[static_cast<std::size_t>(d)], limits[d]) << d;
+    EXPECT_THAT(result.out, ContainsRegex(fmt::format("\n +{} +{} +[0-9.]+ [MG]B +[0-9.]+ [MG]B\n",
+                                                      d, held[static_cast<std::size_t>(d)])));
+  }
+  EXPECT_GT(read_plan(file("uneven_plan.json")).copies(), 0);
+  // What asks no memory is told where it does not fit.
+  const auto even = planned("even_plan.json", "contiguous", {});
+  ASSERT_EQ(even.exit_code, 0) << even.err;
+  EXPECT_THAT(even.out, ContainsRegex("\n +0 +64 .*<- does not fit\n"));
+}
+
 TEST_F(PlanCommand, RefusesWhatDoesNotGoTogether) {
   const auto refused = [&](std::vector<std::string> args) {
     args.insert(args.end(), {"--trace", trace("prose")});
@@ -182,6 +252,8 @@ TEST_F(PlanCommand, RefusesWhatDoesNotGoTogether) {
   EXPECT_THAT(refused({"--preset", "grace+", "--replication", "none"}),
               HasSubstr("which chooses its own copies"));
   EXPECT_THAT(refused({"--preset", "grace+", "--memory-budget", "0.5"}), HasSubstr("0.5"));
+  EXPECT_THAT(refused({"--preset", "eplb", "--device-memory", "1", "--model", kModel}),
+              HasSubstr("--device-memory: got preset eplb, wanted the preset grace+"));
   EXPECT_THAT(refused({"--preset", "grace+", "--device-memory", "1"}),
               HasSubstr("--hidden N and --expert-width N"));
   EXPECT_THAT(refused({"--preset", "grace+", "--device-memory", "0.0001", "--model", kModel}),
