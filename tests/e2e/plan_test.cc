@@ -55,6 +55,17 @@ class PlanCommand : public testing::Test {
     EXPECT_EQ(result.exit_code, 0) << result.err;
     return parse_json(result.out, "evaluation");
   }
+  // Nodes visited per token and max/mean in the line of a plan's expectation.
+  static std::pair<double, double> expected(const std::string& out, const std::string& preset) {
+    const std::size_t line = out.find("\n" + preset + " ");
+    EXPECT_NE(line, std::string::npos) << out;
+    std::istringstream row(out.substr(line + 1, out.find('\n', line + 1) - line));
+    std::string name, crossing;
+    double nodes = 0, devices = 0, load = 0;
+    row >> name >> nodes >> crossing >> devices >> load;
+    EXPECT_GT(load, 0) << row.str();
+    return {nodes, load};
+  }
 
  private:
   static inline TempDir* folder_ = nullptr;
@@ -89,6 +100,32 @@ TEST_F(PlanCommand, GracePlusVisitsFewerNodesThanGraceWithItsMemory) {
   EXPECT_LE(read_plan(file("gp.json")).copies(), grace.copies());
   EXPECT_LT(judged("gp.json", "prose")["nodes_visited_per_token"].get<double>(),
             of_grace["nodes_visited_per_token"].get<double>());
+}
+
+// Planned on every other sequence of one text; judged on the rest, and on text of another kind.
+TEST_F(PlanCommand, GracePlusIsAheadOnTextThatItHasNotSeen) {
+  const std::vector<std::string> half{"--trace", trace("prose"), "--holdout", "2"};
+  const auto of_grace = plan("hg.json", half);
+  ASSERT_EQ(of_grace.exit_code, 0) << of_grace.err;
+  const Plan grace = read_plan(file("hg.json"));
+  auto how = half;
+  how.insert(how.end(),
+             {"--preset", "grace+", "--effort", "0.3", "--memory-budget",
+              std::to_string(1 + grace.copies() / (static_cast<double>(grace.num_experts) *
+                                                   static_cast<double>(grace.layers.size())))});
+  const auto of_ours = plan("hp.json", how);
+  ASSERT_EQ(of_ours.exit_code, 0) << of_ours.err;
+  EXPECT_LE(read_plan(file("hp.json")).copies(), grace.copies());
+
+  const auto [grace_nodes, grace_load] = expected(of_grace.out, "grace");
+  const auto [our_nodes, our_load] = expected(of_ours.out, "grace+");
+  EXPECT_LT(our_nodes, 0.95 * grace_nodes);
+  EXPECT_LE(our_load, grace_load);
+  const Json grace_code = judged("hg.json", "code"), our_code = judged("hp.json", "code");
+  EXPECT_LT(our_code["nodes_visited_per_token"].get<double>(),
+            grace_code["nodes_visited_per_token"].get<double>());
+  EXPECT_LE(our_code["load_max_over_mean"].get<double>(),
+            grace_code["load_max_over_mean"].get<double>());
 }
 
 TEST_F(PlanCommand, GraceTellsWhatItsGroupSizesWereChosenFrom) {
