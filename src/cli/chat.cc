@@ -88,7 +88,7 @@ class Conversation {
                const ModelConfig& config)
       : settings_(settings),
         config_(config),
-        tokenizer_(std::filesystem::path(a.deployment.model) / "tokenizer.json"),
+        tokenizer_(Tokenizer::of_folder(a.deployment.model)),
         template_(ChatTemplate::of_folder(a.deployment.model, a.chat_template)),
         system_(a.system) {
     if (a.thinking) variables_["enable_thinking"] = *a.thinking;

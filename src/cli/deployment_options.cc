@@ -196,7 +196,7 @@ EncodedTexts encode_texts(const std::vector<std::string>& files, const std::stri
   std::vector<std::int32_t> flat;  // tokenizer's vocabulary, then of each text: count, ids
   together(context.transport(), [&] {
     if (!context.root()) return;
-    const Tokenizer tokenizer(std::filesystem::path(model) / "tokenizer.json");
+    const Tokenizer tokenizer = Tokenizer::of_folder(model);
     flat.push_back(tokenizer.vocab_size());
     for (const std::string& file : files) {
       const std::vector<int> ids = tokenizer.encode(read_file(file), false);

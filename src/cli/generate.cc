@@ -58,7 +58,7 @@ OrderedJson logprobs_json(const Completion& c, const Tokenizer& tokenizer) {
 class CompletionWriter {
  public:
   CompletionWriter(const GenerateArguments& a, const PromptBatch& batch, const std::string& key)
-      : batch_(batch), tokenizer_(std::filesystem::path(a.deployment.model) / "tokenizer.json") {
+      : batch_(batch), tokenizer_(Tokenizer::of_folder(a.deployment.model)) {
     const auto all = static_cast<std::int64_t>(batch.requests.size());
     show_ = a.show >= 0 ? a.show : a.out.empty() ? all : 0;
     if (!a.out.empty()) file_.emplace(a.out, key);
@@ -133,8 +133,7 @@ std::string run_key(const GenerateArguments& a, const PromptBatch& batch,
 // Watches for stop texts on the home of each request.
 class StopHook {
  public:
-  explicit StopHook(const std::string& model)
-      : tokenizer_(std::filesystem::path(model) / "tokenizer.json") {}
+  explicit StopHook(const std::string& model) : tokenizer_(Tokenizer::of_folder(model)) {}
   bool goes_on(const Request& request, int token) {
     if (request.stop.empty()) return true;
     auto [entry, is_new] = watches_.try_emplace(request.id, tokenizer_, request.stop);

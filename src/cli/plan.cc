@@ -1,6 +1,9 @@
 // gracemoe plan: from a routing trace to a plan, and what to expect of it.
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "base/files.h"
 #include "base/progress.h"
 #include "base/safetensors.h"
@@ -70,11 +73,23 @@ void set_search(PlannerOptions& options, const PlanArguments& a) {
   only_search(a.same_slots, "--same-slots");
   only_search(a.balance_on != "tokens", "--balance-on");
   only_search(!a.from.empty(), "--from");
+  only_search(a.device_memory_gb > 0, "--device-memory");
   if (a.bound > 0) options.balance_bound = a.bound;
   if (a.effort > 0) options.effort = a.effort;
   options.time_limit_s = a.time_limit;
   options.same_slots = a.same_slots;
   options.balance_experts = a.balance_on == "experts";
+}
+
+// Instances per expert that the devices' memory holds; with less than one the search tells what
+// is missing.
+double budget_in_memory(const CostModel& model, const RoutingStatistics& statistics) {
+  double held = 0;
+  for (const DeviceSpec& device : model.cluster.devices)
+    held += std::floor(device.memory_bytes / model.workload.expert_bytes);
+  const double experts = static_cast<double>(statistics.num_experts) * statistics.layers;
+  const auto devices = static_cast<double>(model.cluster.devices.size());
+  return experts > 0 ? std::clamp(held / experts, 1.0, devices) : 1;
 }
 
 PlannerOptions options_of(const PlanArguments& a) {
@@ -214,7 +229,7 @@ void plan(const PlanArguments& a) {
   if (a.holdout == 1)
     fail_usage({"holdout", "1: nothing would be left to plan with", "0 (none) or at least 2", ""});
   require_writable(a.out);
-  const PlannerOptions options = options_of(a);
+  PlannerOptions options = options_of(a);
   const Cluster cluster = cluster_of(a);
   const RoutingPolicy routing = parse_routing_policy(a.routing);
   const Parts parts = read_parts(a);
@@ -225,6 +240,8 @@ void plan(const PlanArguments& a) {
   input.statistics = &parts.fit;
   input.trace = replay ? &parts.seen : nullptr;
   input.model = make_cost_model(cluster, shape_of(a, cluster), a.tokens_per_device);
+  if (a.device_memory_gb > 0 && a.budget == 0)
+    options.memory_budget = budget_in_memory(input.model, parts.fit);
   input.from = a.from.empty() ? nullptr : &from;
   input.steps = a.steps;
   fmt::print("{}\n", describe(options));
@@ -245,6 +262,9 @@ void plan(const PlanArguments& a) {
     fmt::print("made from statistics: without a trace there are no tokens to say what to expect\n");
   fmt::print("predicted times: {}\n", describe(input.model));
   print_curves(plan, a.curve);
+  const std::string memory =
+      device_memory_text(plan, cluster, input.model.workload.expert_bytes, colour_of_stdout());
+  if (!memory.empty()) fmt::print("\n{}", memory);
 }
 
 void add_cluster_options(CLI::App& command, PlanArguments& a) {
@@ -254,8 +274,10 @@ void add_cluster_options(CLI::App& command, PlanArguments& a) {
                      "instead: nodes x devices such as 2x4, the devices of each node such as 3,1, "
                      "or a cluster file (.json; gracemoe calibrate writes one)");
   command
-      .add_option("--device-memory", a.device_memory_gb,
-                  "GB a device has for experts' weights (with the shape of an expert)")
+      .add_option(
+          "--device-memory", a.device_memory_gb,
+          "grace+: GB (10^9 bytes) each device has for experts' weights of all layers (with "
+          "the shape of an expert); all of it is used unless --memory-budget says less")
       ->check(CLI::PositiveNumber);
   command.add_option("--model", a.model, "model folder, for the shape of an expert");
   command.add_option("--hidden", a.hidden, "instead: its input width")->check(CLI::PositiveNumber);

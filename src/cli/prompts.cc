@@ -113,7 +113,7 @@ PromptBatch read_prompts(const PromptArguments& a, const GenerationSettings& set
   std::array<std::int64_t, 1> vocab{0};
   together(context.transport(), [&] {
     if (!context.root()) return;
-    const Tokenizer tokenizer(std::filesystem::path(model) / "tokenizer.json");
+    const Tokenizer tokenizer = Tokenizer::of_folder(model);
     vocab[0] = tokenizer.vocab_size();
     add_requests(read_on_root(a, settings, model, tokenizer), batch);
   });

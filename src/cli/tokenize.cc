@@ -125,8 +125,8 @@ void tokenize(const TokenizeArguments& a) {
                 "--model DIR or --tokenizer FILE", ""});
   if (!a.inputs.empty() && (!a.file.empty() || a.lines))
     fail_usage({"tokenize", "texts beside --file or --jsonl", "one source of texts", ""});
-  const Tokenizer tokenizer(a.tokenizer.empty() ? std::filesystem::path(a.model) / "tokenizer.json"
-                                                : std::filesystem::path(a.tokenizer));
+  const Tokenizer tokenizer =
+      a.tokenizer.empty() ? Tokenizer::of_folder(a.model) : Tokenizer(a.tokenizer);
   if (a.decode && !a.inputs.empty()) {  // the words of one list
     std::string all;
     for (const std::string& word : a.inputs) all += word + " ";
@@ -151,7 +151,7 @@ void add_tokenize(CLI::App& app, Action& action) {
       app.add_subcommand("tokenize", "Turn text into token ids, or token ids into text");
   command->add_option("text", a->inputs, "texts, or ids with --decode (default: standard input)");
   command->add_option("--model", a->model, "Hugging Face model folder");
-  command->add_option("--tokenizer", a->tokenizer, "or a tokenizer.json");
+  command->add_option("--tokenizer", a->tokenizer, "or a tokenizer.json by itself");
   command->add_option("--file", a->file, "read this file as one text (-: standard input)");
   command->add_flag(
       "--jsonl", a->lines,

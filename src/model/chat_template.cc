@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "model/tokenizer_config.h"
 
 namespace gracemoe {
 namespace {
@@ -12,13 +13,10 @@ namespace {
 constexpr std::array kTokens{"bos_token", "eos_token", "unk_token", "pad_token",
                              "sep_token", "cls_token", "mask_token"};
 
-// A token is spelt as a string, or as an object with its "content".
 OrderedJson special_tokens(const JsonObject& config) {
   OrderedJson variables = OrderedJson::object();
   for (const char* key : kTokens) {
-    if (!config.has(key)) continue;
-    variables[key] =
-        config.raw(key).is_object() ? config.object(key).text("content") : config.text(key);
+    if (const auto spelling = special_token(config, key)) variables[key] = *spelling;
   }
   return variables;
 }
@@ -58,8 +56,8 @@ void check_messages(const OrderedJson& messages) {
 
 ChatTemplate ChatTemplate::of_folder(const std::filesystem::path& folder,
                                      const std::filesystem::path& file) {
-  const std::filesystem::path config_file = folder / "tokenizer_config.json";
-  const Json json = file_exists(config_file) ? read_json(config_file) : Json::object();
+  const std::filesystem::path config_file = tokenizer_config_file(folder);
+  const Json json = read_tokenizer_config(folder);
   const JsonObject config(json, config_file.string());
   OrderedJson variables = special_tokens(config);
   const std::filesystem::path own = folder / "chat_template.jinja";
@@ -83,6 +81,9 @@ std::string ChatTemplate::render(const OrderedJson& messages, bool add_generatio
                                  const OrderedJson& extra) const {
   check_messages(messages);
   OrderedJson variables = variables_;
+  // Templates ask "is not none" of these two: they are always there.
+  variables["tools"] = nullptr;
+  variables["documents"] = nullptr;
   for (const auto& [key, value] : extra.items()) variables[key] = value;
   variables["messages"] = messages;
   variables["add_generation_prompt"] = add_generation_prompt;

@@ -22,8 +22,8 @@ class ChatTemplate {
   ChatTemplate(const std::string& source, const std::string& name, OrderedJson variables);
 
   // messages: a list of {"role": ..., "content": ...}; extra: further variables of the template
-  // (tools, enable_thinking, ...). Errors (kInput): messages of another form, what the template
-  // refuses.
+  // (tools, enable_thinking, ...); "tools" and "documents" are none where not given. Errors
+  // (kInput): messages of another form, what the template refuses.
   std::string render(const OrderedJson& messages, bool add_generation_prompt,
                      const OrderedJson& extra) const;
 

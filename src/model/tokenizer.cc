@@ -13,6 +13,7 @@
 #include "model/tokenizer/post_processor.h"
 #include "model/tokenizer/pre_tokenizer.h"
 #include "model/tokenizer/utf8.h"
+#include "model/tokenizer_config.h"
 
 namespace gracemoe {
 namespace {
@@ -27,7 +28,12 @@ const Json& optional(const JsonObject& json, const std::string& key) {
 }
 
 void check_decoder(const Json& json, const std::string& name) {
-  if (json.is_null()) return;
+  if (json.is_null()) {
+    fail_input({.what = name,
+                .got = "none, which joins tokens with blanks",
+                .wanted = "one ByteLevel",
+                .action = "this tokenizer's texts would not come back as they were"});
+  }
   const JsonObject object(json, name);
   const std::string type = object.text("type");
   if (type == "ByteLevel") return;
@@ -98,7 +104,48 @@ struct Tokenizer::Impl {
                   .action = ""});
     }
     added_ids.emplace(token.content, token.id);
-    set_entry(token.id, token.content, token.special);
+    // A normalised token's text is what is sought: the normalised content.
+    set_entry(token.id, token.normalized ? normalizer.apply(token.content) : token.content,
+              token.special);
+  }
+
+  std::optional<int> token_id(const std::string& spelling) const {
+    const auto added = added_ids.find(spelling);
+    if (added != added_ids.end()) return added->second;
+    const auto known = bpe.vocab().find(spelling);
+    if (known != bpe.vocab().end()) return known->second;
+    return std::nullopt;
+  }
+
+  // The token under `key` where `flag` is set.
+  std::optional<int> flagged_token(const JsonObject& config, const std::string& flag,
+                                   const std::string& key) const {
+    if (!config.boolean_or(flag, false)) return std::nullopt;
+    const std::optional<std::string> spelling = special_token(config, key);
+    if (!spelling) {
+      fail_input({.what = config.key_name(flag),
+                  .got = "true without a " + key,
+                  .wanted = "both",
+                  .action = "name the token, or set the flag to false"});
+    }
+    const std::optional<int> id = token_id(*spelling);
+    if (!id) {
+      fail_input({.what = config.key_name(key),
+                  .got = "'" + *spelling + "'",
+                  .wanted = "a token that tokenizer.json has",
+                  .action = ""});
+    }
+    return id;
+  }
+
+  void add_flagged_tokens(const JsonObject& config) {
+    std::vector<int>& before = post_processor.before;
+    const std::optional<int> bos = flagged_token(config, "add_bos_token", "bos_token");
+    if (bos && std::find(before.begin(), before.end(), *bos) == before.end())
+      before.insert(before.begin(), *bos);
+    std::vector<int>& after = post_processor.after;
+    const std::optional<int> eos = flagged_token(config, "add_eos_token", "eos_token");
+    if (eos && std::find(after.begin(), after.end(), *eos) == after.end()) after.push_back(*eos);
   }
 
   const Entry& entry(int id) const {
@@ -146,6 +193,13 @@ Tokenizer::Tokenizer(const std::filesystem::path& tokenizer_json) {
   impl_ = std::make_unique<Impl>(object, added);
 }
 
+Tokenizer Tokenizer::of_folder(const std::filesystem::path& folder) {
+  Tokenizer tokenizer(folder / "tokenizer.json");
+  const Json json = read_tokenizer_config(folder);
+  tokenizer.impl_->add_flagged_tokens(JsonObject(json, tokenizer_config_file(folder).string()));
+  return tokenizer;
+}
+
 Tokenizer::~Tokenizer() = default;
 Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
@@ -188,11 +242,7 @@ bool Tokenizer::is_special(int id) const {
 }
 
 std::optional<int> Tokenizer::token_id(const std::string& spelling) const {
-  const auto added = impl_->added_ids.find(spelling);
-  if (added != impl_->added_ids.end()) return added->second;
-  const auto known = impl_->bpe.vocab().find(spelling);
-  if (known != impl_->bpe.vocab().end()) return known->second;
-  return std::nullopt;
+  return impl_->token_id(spelling);
 }
 
 }  // namespace gracemoe

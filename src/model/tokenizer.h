@@ -13,19 +13,23 @@ namespace gracemoe {
 class Tokenizer {
  public:
   // Understands: normalizer NFC, NFD, NFKC, NFKD, Lowercase; pre-tokenizer Split, Digits and, last,
-  // ByteLevel; model BPE; post-processor ByteLevel, TemplateProcessing; decoder ByteLevel or none
-  // (bytes are decoded in both cases); Sequences of these; added tokens with all their flags. The
+  // ByteLevel; model BPE; post-processor ByteLevel, TemplateProcessing; decoder ByteLevel;
+  // Sequences of these; added tokens with all their flags. The
   // settings "truncation" and "padding" are for batches and not read: every text keeps its length.
   // Errors (kInput): missing or malformed file; a component we do not have (by name and type):
   // strict, never silently wrong.
   explicit Tokenizer(const std::filesystem::path& tokenizer_json);
+  // tokenizer.json of a model folder, with what its tokenizer_config.json adds: where add_bos_token
+  // or add_eos_token is true, encode() adds that token too unless the post-processor already does.
+  // Errors (kInput): as above; a flag without its token, or with one that tokenizer.json lacks.
+  static Tokenizer of_folder(const std::filesystem::path& folder);
   ~Tokenizer();
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
 
   // UTF-8 text -> ids, in O(n log n). Added tokens in the text are recognised. Invalid UTF-8 is an
-  // Error (kInput) naming the byte offset; so is text of 128 MiB or more. add_special: what the
-  // post-processor adds (a BOS, say).
+  // Error (kInput) naming the byte offset; so is text of 128 MiB or more. add_special: with what
+  // the post-processor and the flags add (a BOS, say).
   std::vector<int> encode(std::string_view text, bool add_special) const;
   // ids -> text; incomplete UTF-8 becomes U+FFFD. Error (kInput) on an id out of range. Ids without
   // a token give nothing.

@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <vector>
+
+#include "base/progress.h"
 
 namespace gracemoe {
 namespace {
@@ -59,6 +62,17 @@ double extra_memory(const Plan& plan) {
   const double experts =
       static_cast<double>(plan.num_experts) * static_cast<double>(plan.layers.size());
   return experts > 0 ? plan.copies() / experts : 0;
+}
+
+constexpr std::size_t kDevicesTold = 16;
+
+// [devices] instances over all layers.
+std::vector<int> instances_held(const Plan& plan) {
+  std::vector<int> held(static_cast<std::size_t>(plan.topology.devices()));
+  for (const LayerPlan& layer : plan.layers)
+    for (const auto& instances : layer.experts)
+      for (const Instance& i : instances) ++held[static_cast<std::size_t>(i.device)];
+  return held;
 }
 
 }  // namespace
@@ -116,6 +130,39 @@ std::string memory_curve_text(const Plan& plan, Colour colour) {
   }
   if (!told) rows.push_back(here);
   return "what memory buys (on the text planned on, before the last refinement):\n" +
+         text_table(rows, 0, colour);
+}
+
+std::string device_memory_text(const Plan& plan, const Cluster& cluster, double expert_bytes,
+                               Colour colour) {
+  const std::vector<int> held = instances_held(plan);
+  const auto share = [&](std::size_t d) {
+    const double memory = cluster.devices[d].memory_bytes;
+    return memory > 0 ? held[d] * expert_bytes / memory : 0;
+  };
+  std::vector<std::size_t> told(held.size());
+  std::iota(told.begin(), told.end(), std::size_t{0});
+  if (std::all_of(told.begin(), told.end(),
+                  [&](std::size_t d) { return cluster.devices[d].memory_bytes <= 0; }))
+    return "";
+  const bool some = told.size() > kDevicesTold;
+  if (some) {
+    std::stable_sort(told.begin(), told.end(),
+                     [&](std::size_t a, std::size_t b) { return share(a) > share(b); });
+    told.resize(kDevicesTold);
+  }
+  std::vector<TextRow> rows{{{"device", "experts", "weights", "memory", ""}, false}};
+  for (const std::size_t d : told) {
+    const double memory = cluster.devices[d].memory_bytes;
+    rows.push_back(
+        {{std::to_string(d), std::to_string(held[d]), human_bytes(held[d] * expert_bytes),
+          memory > 0 ? human_bytes(memory) : "any", share(d) > 1 ? "<- does not fit" : ""},
+         share(d) > 1});
+  }
+  return fmt::format(
+             "experts' weights over all layers{}:\n",
+             some ? fmt::format(", on the fullest {} of {} devices", kDevicesTold, held.size())
+                  : "") +
          text_table(rows, 0, colour);
 }
 

@@ -4,6 +4,7 @@
 
 #include "plan/plan.h"
 #include "report/text_table.h"
+#include "topology/cluster.h"
 
 namespace gracemoe {
 
@@ -17,5 +18,10 @@ std::string ratio_curve_text(const Plan& plan, Colour colour);
 
 // What each step of memory buys and where this plan lies. "" if the plan has no curve.
 std::string memory_curve_text(const Plan& plan, Colour colour);
+
+// What each device holds of the memory that it has for experts' weights, over all layers; of more
+// than 16 devices the fullest 16. "" if no device's memory is known.
+std::string device_memory_text(const Plan& plan, const Cluster& cluster, double expert_bytes,
+                               Colour colour);
 
 }  // namespace gracemoe

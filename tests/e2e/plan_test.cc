@@ -55,6 +55,17 @@ class PlanCommand : public testing::Test {
     EXPECT_EQ(result.exit_code, 0) << result.err;
     return parse_json(result.out, "evaluation");
   }
+  // Nodes visited per token and max/mean in the line of a plan's expectation.
+  static std::pair<double, double> expected(const std::string& out, const std::string& preset) {
+    const std::size_t line = out.find("\n" + preset + " ");
+    EXPECT_NE(line, std::string::npos) << out;
+    std::istringstream row(out.substr(line + 1, out.find('\n', line + 1) - line));
+    std::string name, crossing;
+    double nodes = 0, devices = 0, load = 0;
+    row >> name >> nodes >> crossing >> devices >> load;
+    EXPECT_GT(load, 0) << row.str();
+    return {nodes, load};
+  }
 
  private:
   static inline TempDir* folder_ = nullptr;
@@ -89,6 +100,32 @@ TEST_F(PlanCommand, GracePlusVisitsFewerNodesThanGraceWithItsMemory) {
   EXPECT_LE(read_plan(file("gp.json")).copies(), grace.copies());
   EXPECT_LT(judged("gp.json", "prose")["nodes_visited_per_token"].get<double>(),
             of_grace["nodes_visited_per_token"].get<double>());
+}
+
+// Planned on every other sequence of one text; judged on the rest, and on text of another kind.
+TEST_F(PlanCommand, GracePlusIsAheadOnTextThatItHasNotSeen) {
+  const std::vector<std::string> half{"--trace", trace("prose"), "--holdout", "2"};
+  const auto of_grace = plan("hg.json", half);
+  ASSERT_EQ(of_grace.exit_code, 0) << of_grace.err;
+  const Plan grace = read_plan(file("hg.json"));
+  auto how = half;
+  how.insert(how.end(),
+             {"--preset", "grace+", "--effort", "0.3", "--memory-budget",
+              std::to_string(1 + grace.copies() / (static_cast<double>(grace.num_experts) *
+                                                   static_cast<double>(grace.layers.size())))});
+  const auto of_ours = plan("hp.json", how);
+  ASSERT_EQ(of_ours.exit_code, 0) << of_ours.err;
+  EXPECT_LE(read_plan(file("hp.json")).copies(), grace.copies());
+
+  const auto [grace_nodes, grace_load] = expected(of_grace.out, "grace");
+  const auto [our_nodes, our_load] = expected(of_ours.out, "grace+");
+  EXPECT_LT(our_nodes, 0.95 * grace_nodes);
+  EXPECT_LE(our_load, grace_load);
+  const Json grace_code = judged("hg.json", "code"), our_code = judged("hp.json", "code");
+  EXPECT_LT(our_code["nodes_visited_per_token"].get<double>(),
+            grace_code["nodes_visited_per_token"].get<double>());
+  EXPECT_LE(our_code["load_max_over_mean"].get<double>(),
+            grace_code["load_max_over_mean"].get<double>());
 }
 
 TEST_F(PlanCommand, GraceTellsWhatItsGroupSizesWereChosenFrom) {
@@ -163,6 +200,76 @@ TEST_F(PlanCommand, SameSlotsAreTheSameEverywhere) {
       EXPECT_LE(made.experts_on(layer, device).size(), static_cast<std::size_t>(slots));
 }
 
+// One expert of the shipped model: three bf16 matrices of its hidden_size and intermediate size.
+double expert_gb() {
+  const Json config = parse_json(read_file(kModel + "/config.json"), "config");
+  return 3 * 2e-9 * config["hidden_size"].get<double>() * config["intermediate_size"].get<double>();
+}
+
+std::vector<int> held_by_devices(const Plan& plan) {
+  std::vector<int> held;
+  for (int device = 0; device < plan.topology.devices(); ++device) {
+    held.push_back(0);
+    for (int layer = 0; layer < static_cast<int>(plan.layers.size()); ++layer)
+      held.back() += static_cast<int>(plan.experts_on(layer, device).size());
+  }
+  return held;
+}
+
+TEST_F(PlanCommand, ABudgetInBytesIsTheSameBudgetInCopies) {
+  const std::vector<std::string> how{"--trace",  trace("prose"), "--preset", "grace+",
+                                     "--effort", "0.1",          "--model",  kModel};
+  auto in_copies = how, in_bytes = how;
+  in_copies.insert(in_copies.end(), {"--memory-budget", "1.25"});
+  ASSERT_EQ(plan("copies.json", in_copies).exit_code, 0);
+  const Plan copies = read_plan(file("copies.json"));
+  const auto instances = static_cast<double>(copies.num_experts) *
+                         static_cast<double>(copies.layers.size()) * 1.25 / 4;
+  // Half an expert more holds none.
+  in_bytes.insert(in_bytes.end(),
+                  {"--device-memory", fmt::format("{}", (instances + 0.5) * expert_gb())});
+  const auto result = plan("bytes.json", in_bytes);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(read_plan(file("bytes.json")), copies);
+  for (const int held : held_by_devices(copies)) EXPECT_LE(held, instances);
+  EXPECT_THAT(result.out, HasSubstr("device  experts"));
+  EXPECT_THAT(result.out, Not(HasSubstr("does not fit")));
+}
+
+TEST_F(PlanCommand, UnequalDevicesHoldWhatTheirMemoryHolds) {
+  const int limits[] = {30, 90, 60, 160};
+  std::string devices[4];
+  for (int d = 0; d < 4; ++d)
+    devices[d] = fmt::format(R"({{"memory_gb": {}}})", (limits[d] + 0.5) * expert_gb());
+  write_file(file("uneven.json"),
+             fmt::format(R"({{"format": "gracemoe-cluster", "version": 1, "nodes": )"
+                         R"([{{"devices": [{}, {}]}}, {{"devices": [{}, {}]}}]}})",
+                         devices[0], devices[1], devices[2], devices[3]));
+  const auto planned = [&](const std::string& out, const std::string& preset,
+                           std::vector<std::string> more) {
+    std::vector<std::string> args{
+        "plan",     "--trace", trace("prose"), "--topology", file("uneven.json"),
+        "--preset", preset,    "--model",      kModel,       "--quiet",
+        "--out",    file(out)};
+    args.insert(args.end(), more.begin(), more.end());
+    return gracemoe(args);
+  };
+  const auto result =
+      planned("uneven_plan.json", "grace+", {"--effort", "0.1", "--memory-budget", "1.3"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const std::vector<int> held = held_by_devices(read_plan(file("uneven_plan.json")));
+  for (int d = 0; d < 4; ++d) {
+    EXPECT_LE(held[static_cast<std::size_t>(d)], limits[d]) << d;
+    EXPECT_THAT(result.out, ContainsRegex(fmt::format("\n +{} +{} +[0-9.]+ [MG]B +[0-9.]+ [MG]B\n",
+                                                      d, held[static_cast<std::size_t>(d)])));
+  }
+  EXPECT_GT(read_plan(file("uneven_plan.json")).copies(), 0);
+  // What asks no memory is told where it does not fit.
+  const auto even = planned("even_plan.json", "contiguous", {});
+  ASSERT_EQ(even.exit_code, 0) << even.err;
+  EXPECT_THAT(even.out, ContainsRegex("\n +0 +64 .*<- does not fit\n"));
+}
+
 TEST_F(PlanCommand, RefusesWhatDoesNotGoTogether) {
   const auto refused = [&](std::vector<std::string> args) {
     args.insert(args.end(), {"--trace", trace("prose")});
@@ -182,6 +289,8 @@ TEST_F(PlanCommand, RefusesWhatDoesNotGoTogether) {
   EXPECT_THAT(refused({"--preset", "grace+", "--replication", "none"}),
               HasSubstr("which chooses its own copies"));
   EXPECT_THAT(refused({"--preset", "grace+", "--memory-budget", "0.5"}), HasSubstr("0.5"));
+  EXPECT_THAT(refused({"--preset", "eplb", "--device-memory", "1", "--model", kModel}),
+              HasSubstr("--device-memory: got preset eplb, wanted the preset grace+"));
   EXPECT_THAT(refused({"--preset", "grace+", "--device-memory", "1"}),
               HasSubstr("--hidden N and --expert-width N"));
   EXPECT_THAT(refused({"--preset", "grace+", "--device-memory", "0.0001", "--model", kModel}),

@@ -233,12 +233,63 @@ TEST(TokenizerFile, IdsWithoutATokenGiveNothing) {
   EXPECT_EQ(tokenizer.decode(std::vector<int>{64, 322, 325}, true), "a<x>");
 }
 
-TEST(TokenizerFile, WithoutADecoderBytesAreStillBytes) {
+TEST(TokenizerFile, NormalizedTokensDecodeAsTheyAreSought) {
   const ModelFolder model;
-  model.edit_json("tokenizer.json", [](Json& json) { json["decoder"] = nullptr; });
+  model.edit_json("tokenizer.json", [](Json& json) {
+    json["normalizer"] = {{"type", "NFD"}};
+    json["added_tokens"].push_back({{"id", 320}, {"content", "\u00e9t"}, {"normalized", true}});
+    json["added_tokens"].push_back({{"id", 321}, {"content", "\u212bx"}, {"normalized", false}});
+  });
   const Tokenizer tokenizer(model / "tokenizer.json");
-  const std::string text = "a \u00e9";
-  EXPECT_EQ(tokenizer.decode(tokenizer.encode(text, false), false), text);
+  EXPECT_THAT(tokenizer.encode("\u00e9te\u0301t\u212bx", false), ElementsAre(320, 320, 321));
+  EXPECT_EQ(tokenizer.decode(std::vector<int>{320, 321}, false), "e\u0301t\u212bx");
+  EXPECT_EQ(tokenizer.token_id("\u00e9t"), 320);
+}
+
+TEST(TokenizerFile, RefusesToDecodeWithoutADecoder) {
+  const auto refusal = [](Json& json) { json["decoder"] = nullptr; };
+  EXPECT_THAT(file_error(refusal), HasSubstr("decoder: got none, which joins tokens with blanks"));
+  EXPECT_THAT(file_error([](Json& json) { json.erase("decoder"); }), HasSubstr("wanted one Byte"));
+}
+
+// The ids of "a" with special tokens, as a folder with this tokenizer_config.json has them.
+std::vector<int> flagged_ids(const Json& config, const Json& post_processor = nullptr) {
+  const ModelFolder model;
+  model.edit_json("tokenizer.json", [&](Json& json) { json["post_processor"] = post_processor; });
+  write_file(model / "tokenizer_config.json", config.dump());
+  const Tokenizer tokenizer = Tokenizer::of_folder(model.path());
+  EXPECT_THAT(tokenizer.encode("a", false), ElementsAre(64));
+  return tokenizer.encode("a", true);
+}
+
+TEST(TokenizerFolder, FlagsAddBosAndEos) {
+  const Json object = {{"content", "<|im_start|>"}, {"lstrip", false}};
+  const Json byte_level = {{"type", "ByteLevel"}};
+  Json config = {{"add_bos_token", true}, {"bos_token", object}, {"eos_token", "<|endoftext|>"}};
+  EXPECT_THAT(flagged_ids(config, byte_level), ElementsAre(315, 64));
+  config["add_eos_token"] = true;
+  EXPECT_THAT(flagged_ids(config), ElementsAre(315, 64, 314));
+  config["add_bos_token"] = false;
+  EXPECT_THAT(flagged_ids(config), ElementsAre(64, 314));
+  EXPECT_THAT(flagged_ids(Json::object()), ElementsAre(64));
+}
+
+TEST(TokenizerFolder, FlagsAddNothingTwice) {
+  const ModelFolder bos(GRACEMOE_SOURCE_DIR "/tests/data/deepseek_v2_tiny");
+  EXPECT_THAT(Tokenizer::of_folder(bos.path()).encode("a", true), ElementsAre(315, 64));
+  bos.edit_json("tokenizer_config.json", [](Json& json) { json["add_eos_token"] = true; });
+  EXPECT_THAT(Tokenizer::of_folder(bos.path()).encode("a", true), ElementsAre(315, 64, 314));
+  bos.remove("tokenizer_config.json");
+  EXPECT_THAT(Tokenizer::of_folder(bos.path()).encode("a", true), ElementsAre(315, 64));
+}
+
+TEST(TokenizerFolder, RefusesAFlagWithoutItsToken) {
+  const auto error = [](const Json& config) { return error_of([&] { flagged_ids(config); }); };
+  EXPECT_THAT(error({{"add_bos_token", true}, {"bos_token", nullptr}}),
+              HasSubstr("tokenizer_config.json: add_bos_token: got true without a bos_token"));
+  EXPECT_THAT(error({{"add_eos_token", true}, {"eos_token", "</s>"}}),
+              HasSubstr("eos_token: got '</s>', wanted a token that tokenizer.json has"));
+  EXPECT_THAT(error({{"add_bos_token", 1}}), HasSubstr("add_bos_token: got 1, wanted true or"));
 }
 
 }  // namespace

@@ -56,6 +56,13 @@ TEST(ChatTemplate, IsFoundInEachOfItsPlaces) {
   EXPECT_EQ(rendered(model, model / "mine"), "D");
 }
 
+TEST(ChatTemplate, ToolsAndDocumentsAreNoneUntilGiven) {
+  const ChatTemplate chat("{{ tools is none }} {{ documents is none }}", "t",
+                          OrderedJson::object());
+  EXPECT_EQ(chat.render(kHello, true, OrderedJson::object()), "True True");
+  EXPECT_EQ(chat.render(kHello, true, {{"tools", {1}}, {"documents", "x"}}), "False False");
+}
+
 TEST(ChatTemplate, SaysWhatToDoWithoutOne) {
   const ModelFolder model;
   model.edit_json("tokenizer_config.json", [](Json& json) { json.erase("chat_template"); });

@@ -70,6 +70,18 @@ TEST(Jinja, WhatPythonHasAndWeHaveNotIsNeverTakenForMissing) {
   EXPECT_THAT(refusal("{{ '\\N{BULLET}' }}"), HasSubstr("a string: got \\N"));
   EXPECT_THAT(refusal("{% if x %}{% macro m() %}{% endmacro %}{% endif %}"),
               HasSubstr("macros outside of all others"));
+  for (const char* name : {"varargs", "kwargs", "self", "cycler", "joiner", "lipsum", "dict"})
+    EXPECT_THAT(refusal("{% macro m() %}{{ " + std::string(name) + " }}{% endmacro %}{{ m() }}"),
+                HasSubstr("a name: got '" + std::string(name) + "'"));
+  EXPECT_THAT(refusal("{% macro m() %}{% endmacro %}{{ m.name }}"),
+              HasSubstr(".name: got a function (m), wanted a call"));
+  EXPECT_THAT(refusal("{% for x in [1] %}{{ loop.cycle }}{% endfor %}"),
+              HasSubstr("printing: got a function (loop.cycle)"));
+  EXPECT_THAT(refusal("{% for x in [1] %}{{ loop.changed(x) }}{% endfor %}"),
+              HasSubstr("a method: got loop.changed"));
+  EXPECT_EQ(render("{% for x in [1] %}{% for y in [1] %}{{ loop.depth ~ loop.depth0 }}{% endfor %}"
+                   "{% endfor %}{% set self = 1 %}{{ self }}"),
+            "101");
   EXPECT_THAT(refusal("{% for x in [1] recursive %}{% endfor %}"), HasSubstr("got 'recursive'"));
 }
 

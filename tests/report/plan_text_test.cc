@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "report/sample_plans.h"
 
 namespace gracemoe {
@@ -67,6 +69,28 @@ TEST(PlanText, UnknownTimesAreLeftEmpty) {
   Plan plan = with_memory_curve();
   for (MemoryPoint& p : plan.memory_curve) p.layer_time_s = 0;
   EXPECT_THAT(memory_curve_text(plan, Colour::kNever), Not(HasSubstr("ms")));
+}
+
+TEST(PlanText, MemoryOfEachDevice) {
+  Cluster cluster = Cluster::uniform(Topology::grid(2, 1));
+  EXPECT_EQ(device_memory_text(pair_plan(0), cluster, 1e6, Colour::kNever), "");
+  cluster.devices[0].memory_bytes = 1.5e6;
+  EXPECT_EQ(device_memory_text(pair_plan(0), cluster, 1e6, Colour::kNever),
+            "experts' weights over all layers:\n"
+            "device  experts  weights  memory\n"
+            "     0        2   2.0 MB  1.5 MB  <- does not fit\n"
+            "     1        2   2.0 MB     any\n");
+}
+
+TEST(PlanText, MemoryOfTheFullestOfManyDevices) {
+  Cluster cluster = Cluster::uniform(Topology::grid(10, 2));
+  for (DeviceSpec& device : cluster.devices) device.memory_bytes = 8e6;
+  cluster.devices[17].memory_bytes = 4e6;
+  const Plan plan = contiguous_plan({"tiny", "", 40, 2, 1, cluster.topology});
+  const std::string text = device_memory_text(plan, cluster, 1e6, Colour::kNever);
+  EXPECT_THAT(text, HasSubstr("on the fullest 16 of 20 devices:\n"));
+  EXPECT_THAT(text, HasSubstr("memory\n    17        2   2.0 MB  4.0 MB\n     0 "));
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 18);
 }
 
 TEST(PlanText, NothingToTell) {

@@ -1,6 +1,7 @@
 #include "model/jinja/expressions.h"
 
 #include <algorithm>
+#include <array>
 
 #include "model/jinja/arithmetic.h"
 #include "model/jinja/builtins.h"
@@ -102,6 +103,15 @@ std::int64_t size_of(const Value& value) {
   return 0;
 }
 
+// Names that Jinja gives a meaning without anyone's setting them.
+void refuse_name(const std::string& name, const Place& at) {
+  constexpr std::array<std::string_view, 7> kJinjas{"cycler", "dict", "joiner", "kwargs",
+                                                    "lipsum", "self", "varargs"};
+  if (std::find(kJinjas.begin(), kJinjas.end(), name) != kJinjas.end())
+    fail_at(at, "a name", "'" + name + "'", "variables, range, namespace, raise_exception",
+            "a part of Jinja that gracemoe does not have");
+}
+
 }  // namespace
 
 Arguments ArgumentList::evaluate(Rendering& r) const {
@@ -117,9 +127,10 @@ ExpressionPtr literal(int line, Value value) {
 }
 
 ExpressionPtr name(int line, std::string name) {
-  return computed(line, [name = std::move(name)](Rendering& r, const Place&) {
+  return computed(line, [name = std::move(name)](Rendering& r, const Place& at) {
     if (const Value* found = r.scope->find(name)) return *found;
     if (auto function = find_function(name)) return *std::move(function);
+    refuse_name(name, at);
     return Value(Undefined{name});
   });
 }

@@ -233,6 +233,8 @@ Value get_attribute(const Value& object, std::string_view name, const Place& at)
     const auto found = space->items.find(name);
     return found == space->items.end() ? Value(Undefined{key}) : found->second;
   }
+  if (object.callable() != nullptr)
+    fail_at(at, "." + key, kind_of(object), "a call: functions may only be called");
   if (auto method = find_method(object, name, at)) return *std::move(method);
   const Value* found = object.dict() == nullptr ? nullptr : object.dict()->find(name);
   return found == nullptr ? Value(Undefined{key}) : *found;

@@ -106,7 +106,24 @@ std::vector<Value> visited(const Loop& loop, Rendering& r, const Place& at) {
   return some;
 }
 
-// What `loop` tells inside of a for.
+// What `loop` has in Jinja and not here: never taken for missing.
+const std::vector<std::pair<std::string, Value>>& refused_of_loop() {
+  static const auto kRefused = [] {
+    std::vector<std::pair<std::string, Value>> refused;
+    for (const char* name : {"cycle", "changed"}) {
+      const auto refuse = [name](const Arguments&, const Place& at) -> Value {
+        fail_at(at, "a method", std::string("loop.") + name, "one of the other values of loop",
+                "a part of Jinja that gracemoe does not have");
+      };
+      refused.emplace_back(
+          name, std::make_shared<const Callable>(Callable{std::string("loop.") + name, refuse}));
+    }
+    return refused;
+  }();
+  return kRefused;
+}
+
+// What `loop` tells inside of a for. The depth is of recursive loops, which there are none of.
 Value loop_state(const std::vector<Value>& items, std::size_t i, const Place& at) {
   const auto index = static_cast<std::int64_t>(i);
   const auto size = static_cast<std::int64_t>(items.size());
@@ -116,11 +133,16 @@ Value loop_state(const std::vector<Value>& items, std::size_t i, const Place& at
                                                    {"revindex0", size - index - 1},
                                                    {"first", index == 0},
                                                    {"last", index + 1 == size},
-                                                   {"length", size}};
+                                                   {"length", size},
+                                                   {"depth", 1},
+                                                   {"depth0", 0}};
   state.emplace_back("previtem", i > 0 ? items[i - 1] : Value(Undefined{"loop.previtem"}));
   state.emplace_back("nextitem",
                      i + 1 < items.size() ? items[i + 1] : Value(Undefined{"loop.nextitem"}));
-  return make_dict(std::move(state), at);
+  const Value checked = make_dict(std::move(state), at);
+  Dict whole = *checked.dict();
+  whole.items.insert(whole.items.end(), refused_of_loop().begin(), refused_of_loop().end());
+  return std::make_shared<const Dict>(std::move(whole));
 }
 
 Flow render_loop(const Loop& loop, Rendering& r) {
