@@ -69,7 +69,7 @@ std::string object_text(const Json& object) {
 // "rope_type" is the newer name of "type".
 std::string scaling_type(const JsonObject& rope, std::string& key) {
   key = rope.has("rope_type") ? "rope_type" : "type";
-  const std::string type = rope.text_or(key, "default");
+  std::string type = rope.text_or(key, "default");
   if (rope.has("type") && rope.text("type") != type)
     contradiction(rope, "type", "'" + type + "', as " + rope.key_name(key) + " says");
   return type;
