@@ -18,7 +18,6 @@
 
 namespace gracemoe {
 
-//
 // With int8 weights both are cut into blocks of kInt8Block inputs (the last filled up with zeros),
 // which are multiplied in exact integers, so that all sets give the same bits:
 // - a panel's block: int8 [pairs][32][2], then the outputs' scales, bf16 [32];
