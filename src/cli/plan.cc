@@ -81,17 +81,6 @@ void set_search(PlannerOptions& options, const PlanArguments& a) {
   options.balance_experts = a.balance_on == "experts";
 }
 
-// Instances per expert that the devices' memory holds; with less than one the search tells what
-// is missing.
-double budget_in_memory(const CostModel& model, const RoutingStatistics& statistics) {
-  double held = 0;
-  for (const DeviceSpec& device : model.cluster.devices)
-    held += std::floor(device.memory_bytes / model.workload.expert_bytes);
-  const double experts = static_cast<double>(statistics.num_experts) * statistics.layers;
-  const auto devices = static_cast<double>(model.cluster.devices.size());
-  return experts > 0 ? std::clamp(held / experts, 1.0, devices) : 1;
-}
-
 PlannerOptions options_of(const PlanArguments& a) {
   const std::string preset = !a.preset.empty() ? a.preset : a.from.empty() ? "grace" : "grace+";
   PlannerOptions options = preset_by_name(preset);

@@ -81,7 +81,7 @@ class Planner {
     if (moves_.from == nullptr && cluster_.alike) even_out_devices(result.layers, cluster_);
     keep_device_limits(result.layers);
     for (int l = 0; l < trace_.layers; ++l) finish(result.layers[static_cast<std::size_t>(l)], l);
-    result.memory_curve = memory_curve();
+    result.at_budgets = at_budgets();
     return result;
   }
 
@@ -331,25 +331,18 @@ class Planner {
     layer.replicas = static_cast<int>(instances) - 1;
   }
 
-  std::vector<MemoryPoint> memory_curve() const {
-    std::vector<MemoryPoint> curve;
-    if (options_.same_slots) return curve;
-    for (int tenths = 0; tenths <= 10; ++tenths) {
-      const double extra = tenths / 10.0;
+  std::vector<std::vector<LayerPlan>> at_budgets() const {
+    std::vector<std::vector<LayerPlan>> plans;
+    for (int tenths = 0; tenths <= 10 && !options_.same_slots; ++tenths) {
       const auto picks =
-          chosen(static_cast<int>(std::floor(extra * experts() * trace_.layers + 1e-9)));
-      MemoryPoint point;
-      int copies = 0;
-      for (std::size_t l = 0; l < picks.size(); ++l) {
-        const LayerCandidate& c = curves_[l][static_cast<std::size_t>(picks[l])];
-        point.nodes_visited += c.visits / trace_.layers;
-        point.load_max_over_mean += c.device_ratio / trace_.layers;
-        copies += c.option.copies;
-      }
-      point.extra_memory = copies / (static_cast<double>(experts()) * trace_.layers);
-      if (curve.empty() || point.extra_memory > curve.back().extra_memory) curve.push_back(point);
+          chosen(static_cast<int>(std::floor(tenths / 10.0 * experts() * trace_.layers + 1e-9)));
+      std::vector<LayerPlan> layers;
+      for (std::size_t l = 0; l < picks.size(); ++l)
+        layers.push_back(curves_[l][static_cast<std::size_t>(picks[l])].layer);
+      if (plans.empty() || copies_of(layers) > copies_of(plans.back()))
+        plans.push_back(std::move(layers));
     }
-    return curve;
+    return plans;
   }
 
   const RoutingTrace& trace_;

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "planner/plan_packing.h"
 
 namespace gracemoe {
 namespace {
@@ -119,6 +120,34 @@ double step_seconds(const PlannerInput& input, const RoutingTrace& trace, const 
   return seconds;
 }
 
+// The layers as a plan, measured: what a budget buys.
+MemoryPoint memory_point(const PlannerInput& input, const RoutingTrace& trace, const Plan& plan,
+                         int threads) {
+  const PlanMetrics metrics = evaluate(plan, trace, RoutingPolicy::kTopologyAware, threads);
+  return {metrics.total.extra_memory, metrics.total.nodes_visited, metrics.total.load_max_over_mean,
+          mean_layer_time(input.model, metrics).total_s()};
+}
+
+// A point for each of the plans that other budgets gave, and the plan's own.
+std::vector<MemoryPoint> memory_curve(const PlannerInput& input, const RoutingTrace& trace,
+                                      const Plan& plan,
+                                      std::vector<std::vector<LayerPlan>> at_budgets, int threads) {
+  std::vector<MemoryPoint> curve;
+  if (at_budgets.empty()) return curve;
+  const MemoryPoint own = memory_point(input, trace, plan, threads);
+  Plan other = plan;
+  for (auto& layers : at_budgets) {
+    other.layers = std::move(layers);
+    if (copies_of(other.layers) != copies_of(plan.layers))
+      curve.push_back(memory_point(input, trace, other, threads));
+  }
+  const auto more = [](const MemoryPoint& a, const MemoryPoint& b) {
+    return a.extra_memory < b.extra_memory;
+  };
+  curve.insert(std::upper_bound(curve.begin(), curve.end(), own, more), own);
+  return curve;
+}
+
 void check_from(const Plan& from, const RoutingStatistics& s, const Topology& topology) {
   if (from.num_experts != s.num_experts || static_cast<int>(from.layers.size()) != s.layers ||
       from.top_k != s.top_k)
@@ -139,6 +168,15 @@ void check_from(const Plan& from, const RoutingStatistics& s, const Topology& to
 double imbalance_cost(const CostModel& model, int top_k) {
   const double visit = seconds_per_visit(model);
   return visit > 0 ? std::min(10.0, compute_seconds(model, top_k) / visit) : 0;
+}
+
+double budget_in_memory(const CostModel& model, const RoutingStatistics& statistics) {
+  double held = 0;
+  for (const DeviceSpec& device : model.cluster.devices)
+    held += std::floor(device.memory_bytes / model.workload.expert_bytes);
+  const double experts = static_cast<double>(statistics.num_experts) * statistics.layers;
+  const auto devices = static_cast<double>(model.cluster.devices.size());
+  return experts > 0 ? std::clamp(held / experts, 1.0, devices) : 1;
 }
 
 double moving_seconds(const CostModel& model, int instances) {
@@ -166,11 +204,7 @@ void search_plan(const PlannerInput& input, const PlannerOptions& options, const
   GracePlusResult result =
       grace_plus(trace, cluster, input.from != nullptr ? *input.from : start, how, moves);
   plan.layers = std::move(result.layers);
-  plan.memory_curve = std::move(result.memory_curve);
-  const double visit = seconds_per_visit(input.model);
-  const double compute = compute_seconds(input.model, statistics.top_k);
-  for (MemoryPoint& point : plan.memory_curve)
-    point.layer_time_s = visit * point.nodes_visited + compute * point.load_max_over_mean;
+  plan.memory_curve = memory_curve(input, trace, plan, std::move(result.at_budgets), options.threads);
   if (input.from == nullptr) return;
   const double old_s = step_seconds(input, trace, *input.from, options.threads);
   const double new_s = step_seconds(input, trace, plan, options.threads);

@@ -166,7 +166,8 @@ TEST_F(PlanCommand, WhatMemoryBuysIsTheCurveThatThePlanCarries) {
 
 TEST_F(PlanCommand, APlanThatIsGoodIsLeftAsItIs) {
   const std::vector<std::string> how{"--trace", trace("prose"),    "--preset",
-                                     "grace+",  "--memory-budget", "1.5"};
+                                     "grace+",  "--memory-budget", "1.5",
+                                     "--effort", "0.1"};
   ASSERT_EQ(plan("old.json", how).exit_code, 0);
   std::vector<std::string> again = how;
   again.insert(again.end(), {"--from", file("old.json")});
