@@ -144,6 +144,21 @@ void print_curves(const Plan& plan, bool every_layer) {
   if (!memory.empty()) fmt::print("\n{}", memory);
 }
 
+// A bound that could not be kept is told: experts hotter than a device's share, or too few slots.
+void print_missed_bound(const Plan& plan, const RoutingTrace& trace, RoutingPolicy routing,
+                        const PlannerOptions& options, const Cluster& cluster) {
+  const auto& devices = cluster.devices;
+  const bool of_tokens =
+      !options.balance_experts && std::all_of(devices.begin(), devices.end(), [&](auto& device) {
+        return device.speed == devices.front().speed;
+      });
+  if (options.placement != Placement::kSearch || !of_tokens) return;
+  const double even = evaluate(plan, trace, routing).total.load_max_over_mean;
+  if (even > options.balance_bound)
+    fmt::print("max/mean is {:.3f} on the text planned on: the bound {:.3f} is missed\n", even,
+               options.balance_bound);
+}
+
 // One line a layer: "layer 3: expert 12 0>2, expert 40 +3, expert 41 -1".
 void print_moves(const Plan& from, const Plan& plan, const RoutingTrace& trace,
                  const CostModel& model) {
@@ -245,12 +260,14 @@ void plan(const PlanArguments& a) {
   fmt::print("{}: {} layers, {} experts on {} (nodes x devices), {} copies\n", a.out,
              plan.layers.size(), plan.num_experts, cluster.topology.to_string(), plan.copies());
   if (!a.from.empty()) print_moves(from, plan, parts.seen, input.model);
-  if (replay)
+  if (replay) {
     print_outcome(plan, parts, routing, input.model);
-  else
+    print_missed_bound(plan, parts.seen, routing, options, cluster);
+  } else {
     fmt::print("made from statistics: without a trace there are no tokens to say what to expect\n");
+  }
   fmt::print("predicted times: {}\n", describe(input.model));
-  print_curves(plan, a.curve);
+  if (!kept) print_curves(plan, a.curve);
   const std::string memory =
       device_memory_text(plan, cluster, input.model.workload.expert_bytes, colour_of_stdout());
   if (!memory.empty()) fmt::print("\n{}", memory);

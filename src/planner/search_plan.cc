@@ -111,6 +111,30 @@ int moved_instances(const std::vector<LayerPlan>& old, const std::vector<LayerPl
   return moved;
 }
 
+// Whether an old plan may be kept: within the budget, within every device's memory, and with as
+// many experts on every device where that is asked for.
+bool keeps_limits(const Plan& plan, const SearchCluster& cluster, const PlannerOptions& options) {
+  const auto layers = static_cast<int>(plan.layers.size());
+  const int devices = plan.topology.devices();
+  double allowed = (options.memory_budget - 1) * plan.num_experts * layers + 1e-9;
+  if (options.same_slots)  // where experts do not divide, more is needed
+    allowed = std::max<double>(
+        allowed,
+        layers * ((plan.num_experts + devices - 1) / devices * devices - plan.num_experts));
+  if (plan.copies() > allowed) return false;
+  for (int device = 0; device < devices; ++device) {
+    double held = 0;
+    for (int layer = 0; layer < layers; ++layer) {
+      const std::size_t here = plan.experts_on(layer, device).size();
+      if (options.same_slots && here != plan.experts_on(layer, 0).size()) return false;
+      held += static_cast<double>(here);
+    }
+    if (cluster.must_fit && held > cluster.max_copies[static_cast<std::size_t>(device)])
+      return false;
+  }
+  return true;
+}
+
 double step_seconds(const PlannerInput& input, const RoutingTrace& trace, const Plan& plan,
                     int threads) {
   const PlanMetrics metrics = evaluate(plan, trace, RoutingPolicy::kTopologyAware, threads);
@@ -204,15 +228,15 @@ void search_plan(const PlannerInput& input, const PlannerOptions& options, const
   GracePlusResult result =
       grace_plus(trace, cluster, input.from != nullptr ? *input.from : start, how, moves);
   plan.layers = std::move(result.layers);
-  plan.memory_curve = memory_curve(input, trace, plan, std::move(result.at_budgets), options.threads);
+  plan.memory_curve =
+      memory_curve(input, trace, plan, std::move(result.at_budgets), options.threads);
   if (input.from == nullptr) return;
   const double old_s = step_seconds(input, trace, *input.from, options.threads);
   const double new_s = step_seconds(input, trace, plan, options.threads);
   const double moving =
       moving_seconds(input.model, moved_instances(input.from->layers, plan.layers));
-  const bool fits = input.from->copies() <=
-                    (options.memory_budget - 1) * statistics.num_experts * statistics.layers + 1e-9;
-  if (fits && (old_s - new_s) * input.steps <= moving + kLeastGain * old_s * input.steps)
+  if (keeps_limits(*input.from, cluster, options) &&
+      (old_s - new_s) * input.steps <= moving + kLeastGain * old_s * input.steps)
     plan = *input.from;
 }
 

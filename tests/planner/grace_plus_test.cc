@@ -142,9 +142,15 @@ TEST(GracePlus, SameSlots) {
     options.same_slots = true;
     const Plan start = make_plan(count_statistics(trace), topology, preset_grace());
     const Plan plan = planned(trace, cluster, start, options);
-    const int slots = static_cast<int>(std::ceil(budget * experts / topology.devices() - 1e-9));
-    for (int& limit : cluster.max_experts) limit = std::min(limit, slots);
-    expect_kept(plan, cluster, budget);
+    const int devices = topology.devices();
+    const int slots =
+        std::min(experts, std::max(static_cast<int>(budget * experts / devices + 1e-9),
+                                   (experts + devices - 1) / devices));
+    for (int& limit : cluster.max_experts) limit = slots;
+    expect_kept(plan, cluster, std::max(budget, 1.0 * slots * devices / experts));
+    for (int layer = 0; layer < trace.layers; ++layer)
+      for (int d = 0; d < devices; ++d)
+        EXPECT_EQ(plan.experts_on(layer, d).size(), static_cast<std::size_t>(slots));
   }
 }
 

@@ -127,8 +127,8 @@ TEST(SearchPlan, APlanForAnotherClusterOrModelIsNoStart) {
               HasSubstr("1 layers of 12 experts"));
 }
 
-// What the plan itself is predicted to take, inside nodes too, is what its row of the curve says; and
-// so do the rows beside it, of plans that differ by some copies.
+// What the plan itself is predicted to take, inside nodes too, is what its row of the curve says;
+// and so do the rows beside it, of plans that differ by some copies.
 TEST(SearchPlan, TheMemoryCurveHasThePlansOwnFigures) {
   const RoutingTrace trace = families(3000);
   const RoutingStatistics statistics = count_statistics(trace);
@@ -179,6 +179,47 @@ TEST(BudgetInMemory, WhatFitsBetweenOneOfEachAndAllEverywhere) {
   EXPECT_EQ(budget({900, 900, 900, 900}), 4);
   statistics.layers = 0;
   EXPECT_EQ(budget({1, 1, 1, 1}), 1);
+}
+
+// An old plan for one step: moving never pays, but memory and slots are what they are.
+TEST(SearchPlan, AnOldPlanBeyondTheLimitsIsNotKept) {
+  const RoutingTrace trace = families(300);
+  const RoutingStatistics statistics = count_statistics(trace);
+  PlannerInput input = input_of(statistics, Cluster::uniform(Topology::grid(2, 2)));
+  input.trace = &trace;
+  input.steps = 1;
+  PlannerOptions options = preset_grace_plus();
+  options.effort = 0.01;
+  options.memory_budget = 1.5;
+  Plan from = make_plan(statistics, Topology::grid(2, 2), preset_contiguous());
+  for (LayerPlan& layer : from.layers)  // 6, 3, 3 and 3 experts
+    for (std::size_t e = 9; e < 12; ++e) layer.experts[e].push_back({0, 1});
+  input.from = &from;
+  EXPECT_EQ(make_plan(input, options).layers, from.layers);
+  options.same_slots = true;
+  EXPECT_NE(make_plan(input, options).layers, from.layers);
+  options.same_slots = false;
+  for (DeviceSpec& device : input.model.cluster.devices)
+    device.memory_bytes = 10.5 * input.model.workload.expert_bytes;
+  const Plan fits = make_plan(input, options);
+  for (int d = 0; d < 4; ++d)
+    EXPECT_LE(fits.experts_on(0, d).size() + fits.experts_on(1, d).size(), 10U);
+}
+
+// DeepSeek's replication example: shared by devices where the heaviest experts are.
+TEST(SearchPlan, OneLayerOfFewHotExpertsIsBalanced) {
+  RoutingStatistics statistics;
+  statistics.num_experts = 8;
+  statistics.layers = 1;
+  statistics.top_k = 1;
+  statistics.load = {600, 560, 120, 120, 20, 10, 10, 10};
+  PlannerOptions options = preset_grace_plus();
+  options.effort = 0.01;
+  options.memory_budget = 2;
+  const Plan plan =
+      make_plan(input_of(statistics, Cluster::uniform(Topology::grid(1, 8))), options);
+  EXPECT_LE(plan.layers[0].skew, 1.15);  // of 181.25; balance alone has 196.67 at best
+  EXPECT_LE(plan.copies(), 8);
 }
 
 TEST(SearchPlan, ImbalanceIsDearerWhereLinksAreFast) {
