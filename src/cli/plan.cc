@@ -94,17 +94,6 @@ void set_search(PlannerOptions& options, const PlanArguments& a) {
   options.balance_experts = a.balance_on == "experts";
 }
 
-// Instances per expert that the devices' memory holds; with less than one the search tells what
-// is missing.
-double budget_in_memory(const CostModel& model, const RoutingStatistics& statistics) {
-  double held = 0;
-  for (const DeviceSpec& device : model.cluster.devices)
-    held += std::floor(device.memory_bytes / model.workload.expert_bytes);
-  const double experts = static_cast<double>(statistics.num_experts) * statistics.layers;
-  const auto devices = static_cast<double>(model.cluster.devices.size());
-  return experts > 0 ? std::clamp(held / experts, 1.0, devices) : 1;
-}
-
 PlannerOptions options_of(const PlanArguments& a) {
   const std::string preset = !a.preset.empty() ? a.preset : a.from.empty() ? "grace" : "grace+";
   PlannerOptions options = preset_by_name(preset);
@@ -166,6 +155,21 @@ void print_curves(const Plan& plan, bool every_layer) {
   if (every_layer) fmt::print("\n{}", ratio_curve_text(plan, colour));
   const std::string memory = memory_curve_text(plan, colour);
   if (!memory.empty()) fmt::print("\n{}", memory);
+}
+
+// A bound that could not be kept is told: experts hotter than a device's share, or too few slots.
+void print_missed_bound(const Plan& plan, const RoutingTrace& trace, RoutingPolicy routing,
+                        const PlannerOptions& options, const Cluster& cluster) {
+  const auto& devices = cluster.devices;
+  const bool of_tokens =
+      !options.balance_experts && std::all_of(devices.begin(), devices.end(), [&](auto& device) {
+        return device.speed == devices.front().speed;
+      });
+  if (options.placement != Placement::kSearch || !of_tokens) return;
+  const double even = evaluate(plan, trace, routing).total.load_max_over_mean;
+  if (even > options.balance_bound)
+    fmt::print("max/mean is {:.3f} on the text planned on: the bound {:.3f} is missed\n", even,
+               options.balance_bound);
 }
 
 struct Parts {
@@ -249,16 +253,18 @@ void plan(const PlanArguments& a) {
              counted(plan.copies(), "copy", "copies"));
   if (!a.from.empty())
     fmt::print("{}", moves_text(from, plan, parts.seen, input.model, input.steps));
-  if (replay)
+  if (replay) {
     print_outcome(plan, parts, routing, input.model);
-  else
+    print_missed_bound(plan, parts.seen, routing, options, cluster);
+  } else {
     fmt::print("{}\n", parts.from_statistics
                            ? "made from statistics: without a trace there are no tokens to say "
                              "what to expect"
                            : "the trace has no tokens to plan by: experts stand in order, and "
                              "nothing says what to expect");
+  }
   fmt::print("predicted times: {}\n", describe(input.model));
-  print_curves(plan, a.curve);
+  if (!kept) print_curves(plan, a.curve);
   const std::string memory =
       device_memory_text(plan, cluster, input.model.workload.expert_bytes, colour_of_stdout());
   if (!memory.empty()) fmt::print("\n{}", memory);

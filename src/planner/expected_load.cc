@@ -1,34 +1,69 @@
 #include "planner/expected_load.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <numeric>
 
 namespace gracemoe {
 
+std::vector<double> shares_from_device(const std::vector<Instance>& instances,
+                                       const Topology& topology, int device) {
+  std::vector<double> shares(instances.size());
+  double here = 0, total = 0;
+  for (std::size_t i = 0; i < instances.size(); ++i) {
+    if (instances[i].device == device) {
+      shares[i] = 1;
+      return shares;
+    }
+    total += instances[i].weight;
+    if (topology.node_of(instances[i].device) == topology.node_of(device))
+      here += instances[i].weight;
+  }
+  for (std::size_t i = 0; i < instances.size(); ++i) {
+    const bool near = topology.node_of(instances[i].device) == topology.node_of(device);
+    if (here > 0)
+      shares[i] = near ? instances[i].weight / here : 0;
+    else
+      shares[i] = instances[i].weight / total;
+  }
+  return shares;
+}
+
+std::vector<double> shares_from_node(const std::vector<Instance>& instances,
+                                     const Topology& topology, int node) {
+  std::vector<double> shares(instances.size());
+  const int first = topology.first_device(node), devices = topology.devices_on(node);
+  // Devices without an instance are all alike.
+  int holders = 0, other = -1;
+  for (int device = first; device < first + devices; ++device) {
+    const auto here = std::find_if(instances.begin(), instances.end(),
+                                   [&](const Instance& i) { return i.device == device; });
+    if (here == instances.end()) {
+      other = device;
+      continue;
+    }
+    ++holders;
+    shares[static_cast<std::size_t>(here - instances.begin())] += 1.0 / devices;
+  }
+  if (other < 0) return shares;
+  const std::vector<double> rest = shares_from_device(instances, topology, other);
+  for (std::size_t i = 0; i < rest.size(); ++i)
+    shares[i] += rest[i] * (devices - holders) / devices;
+  return shares;
+}
+
 std::vector<double> serving_shares(const std::vector<Instance>& instances,
                                    const Topology& topology) {
   std::vector<double> shares(static_cast<std::size_t>(topology.devices()));
-  const auto share_of = [&](const Instance& i) -> double& {
-    return shares[static_cast<std::size_t>(i.device)];
-  };
   if (instances.size() == 1) {
-    share_of(instances.front()) = 1;
+    shares[static_cast<std::size_t>(instances.front().device)] = 1;
     return shares;
   }
-  const double home = 1.0 / topology.devices();
-  double total = 0;
-  for (const Instance& i : instances) total += i.weight, share_of(i) += home;
   for (int node = 0; node < topology.nodes(); ++node) {
-    double here = 0;
-    int holders = 0;
-    for (const Instance& i : instances)
-      if (topology.node_of(i.device) == node) here += i.weight, ++holders;
-    const double arriving = home * (topology.devices_on(node) - holders);
-    for (const Instance& i : instances)
-      if (holders == 0)
-        share_of(i) += arriving * i.weight / total;
-      else if (topology.node_of(i.device) == node)
-        share_of(i) += arriving * i.weight / here;
+    const std::vector<double> from = shares_from_node(instances, topology, node);
+    const double home = static_cast<double>(topology.devices_on(node)) / topology.devices();
+    for (std::size_t i = 0; i < from.size(); ++i)
+      shares[static_cast<std::size_t>(instances[i].device)] += home * from[i];
   }
   return shares;
 }

@@ -14,6 +14,13 @@ namespace gracemoe {
 std::vector<double> serving_shares(const std::vector<Instance>& instances,
                                    const Topology& topology);
 
+// [instances] the same of tokens with their home on the node (on any of its devices, equally
+// likely), or on the one device.
+std::vector<double> shares_from_node(const std::vector<Instance>& instances,
+                                     const Topology& topology, int node);
+std::vector<double> shares_from_device(const std::vector<Instance>& instances,
+                                       const Topology& topology, int device);
+
 // [devices] shares of all computations, summing to 1 (all 0 where nothing is loaded).
 // load: [experts], any unit.
 std::vector<double> expected_load(const LayerPlan& layer, std::span<const double> load,

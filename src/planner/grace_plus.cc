@@ -12,6 +12,7 @@
 #include "planner/layer_curve.h"
 #include "planner/parallel.h"
 #include "planner/plan_packing.h"
+#include "planner/settle_devices.h"
 
 namespace gracemoe {
 namespace {
@@ -21,6 +22,9 @@ constexpr std::int64_t kMostTokens = 65'536;  // searched a layer; more are samp
 constexpr double kMostCounterBytes = 8e6;
 // Proposals in all by default: about 1 us each at 35,000 tokens on 2 nodes.
 constexpr double kWorkBudget = 5e6;
+// The option that a layer gets is searched on so many times, each this much longer than it was.
+constexpr std::uint64_t kRefinements = 4;
+constexpr double kRefining = 6;
 
 // Tokens a layer that keep the counters small.
 std::int64_t token_limit(const RoutingTrace& trace, int places) {
@@ -68,6 +72,8 @@ class Planner {
         token_limit_(token_limit(trace, cluster.places())),
         budget_(copies_allowed(trace, cluster, options.memory_budget)) {
     limit_layers();
+    if (options_.same_slots)
+      budget_ = trace.layers * (slots_a_device() * cluster.topology.devices() - experts());
   }
 
   GracePlusResult run() {
@@ -76,12 +82,17 @@ class Planner {
     choose();
     refine();
     spend_rest();
+    settle_for_balance();
+    if (options_.same_slots)
+      for (int l = 0; l < trace_.layers; ++l)
+        fill_slots(layers_[static_cast<std::size_t>(l)], slots_a_device(), bits(l), cluster_);
     GracePlusResult result;
     result.layers = std::move(layers_);
     if (moves_.from == nullptr && cluster_.alike) even_out_devices(result.layers, cluster_);
     keep_device_limits(result.layers);
+    settle_again(result.layers);
     for (int l = 0; l < trace_.layers; ++l) finish(result.layers[static_cast<std::size_t>(l)], l);
-    result.memory_curve = memory_curve();
+    result.at_budgets = at_budgets();
     return result;
   }
 
@@ -100,6 +111,16 @@ class Planner {
     return 1 + std::max(room / 3, room - 0.55 * drift_);
   }
 
+  // With same_slots: what the budget gives each device in whole slots, at least one of each expert.
+  int slots_a_device() const {
+    const int devices = cluster_.topology.devices();
+    double most = options_.memory_budget * experts() / devices;
+    for (const double copies : cluster_.max_copies)
+      if (cluster_.must_fit) most = std::min(most, copies / trace_.layers);
+    const auto within = static_cast<int>(std::floor(most + 1e-9));
+    return std::clamp(within, (experts() + devices - 1) / devices, experts());
+  }
+
   // With few layers, one layer's uneven devices are not evened out by the others.
   void limit_layers() {
     const bool few = trace_.layers < 4;
@@ -109,7 +130,9 @@ class Planner {
     for (std::size_t d = 0; d < cluster_.max_experts.size(); ++d) {
       const double limit = cluster_.max_copies[d];
       double most = cluster_.max_experts[d];
-      if (options_.same_slots || (few && cluster_.alike && std::isinf(limit)))
+      if (options_.same_slots)
+        most = std::min<double>(most, slots_a_device());
+      else if (few && cluster_.alike && std::isinf(limit))
         most = std::min(most, fair);
       if (few || !cluster_.alike) most = std::min(most, std::ceil(limit / trace_.layers));
       cluster_.max_experts[d] = static_cast<int>(most);
@@ -172,7 +195,8 @@ class Planner {
     const double cost = 0.2 + 0.8 * places / 2 *
                                   static_cast<double>(std::min(token_limit_, trace_.tokens())) /
                                   35'000;
-    const double proposals = kWorkBudget * options_.effort / (runs * trace_.layers * cost);
+    const double all = kWorkBudget * options_.effort / trace_.layers / cost;
+    const double proposals = (all - std::min(greedy_steps(), 0.6 * all)) / runs;
     Annealing how;
     how.proposals =
         late()
@@ -180,6 +204,8 @@ class Planner {
             : static_cast<std::int64_t>(std::clamp(proposals, 100.0, 2000.0 * experts()) * parts);
     return how;
   }
+  // A layer's copies are first added one by one, each the best of all: proposals in all but name.
+  double greedy_steps() const { return 2.0 * most_copies() * experts() * (cluster_.places() - 1); }
   std::size_t ladder_size() const {
     return copy_ladder(experts(), cluster_.places(), most_copies()).size();
   }
@@ -248,11 +274,7 @@ class Planner {
       const TokenBits tokens = bits(layer);
       const LayerCandidate& candidate = picked_[l];
       const VisitProblem p = problem(tokens, layer, candidate.bound);
-      VisitState state(p, candidate.places);
-      Annealing how = annealing(4);
-      how.hot /= moves_.from != nullptr ? 10 : 4;
-      const std::uint64_t seed = hash_combine(options_.seed + 1, l);
-      anneal(state, how, seed);
+      const VisitState state = refined(VisitState(p, candidate.places), layer);
       place_on_devices(state, layer, relief_[l]);
     });
   }
@@ -266,6 +288,45 @@ class Planner {
     if (keep != nullptr) relief -= keep_copies(layers_[l], *keep, cluster_, relief);
     relieve(layers_[l], *state.problem().tokens, trace_.top_k, cluster_, how, relief,
             moves_.inside_node);
+    settle(layers_[l], layer, cluster_);
+  }
+
+  // The best of several searches that begin at the state.
+  VisitState refined(const VisitState& state, int layer) const {
+    const bool near = moves_.from != nullptr;
+    Annealing how = annealing(near ? 4 : kRefining);
+    how.hot /= near ? 10 : 2;
+    VisitState best = state;
+    for (std::uint64_t i = 0; i < (near ? std::uint64_t{1} : kRefinements); ++i) {
+      VisitState trial = state;
+      anneal(trial, how,
+             hash_combine(options_.seed + 1 + 1000 * i, static_cast<std::uint64_t>(layer)));
+      if (trial.cost() < best.cost()) best = std::move(trial);
+    }
+    return best;
+  }
+
+  // Devices evener on texts like this one, with the experts of every node as they are. Where a plan
+  // should stay near an old one, nothing moves for that.
+  void settle(LayerPlan& layer, int index, const SearchCluster& cluster) const {
+    if (moves_.from != nullptr || !cluster_.by_node() || late()) return;
+    const std::int64_t proposals =
+        8 * std::min<std::int64_t>(160 * experts(), 80'000 / cluster_.topology.devices());
+    const DrawnLoads texts(trace_, index, token_limit_, cluster_.node_share());
+    settle_devices(layer, texts, trace_.top_k, cluster, options_.step_tokens, {1, proposals, true},
+                   hash_combine(options_.seed + 3, static_cast<std::uint64_t>(index)));
+  }
+
+  // Limits over all layers have moved experts. Exchanges alone, which keep those limits.
+  void settle_again(std::vector<LayerPlan>& layers) const {
+    parallel_for(trace_.layers, options_.threads, [&](int layer) {
+      LayerPlan& plan = layers[static_cast<std::size_t>(layer)];
+      SearchCluster full = cluster_;
+      std::fill(full.max_experts.begin(), full.max_experts.end(), 0);
+      for (const auto& instances : plan.experts)
+        for (const Instance& i : instances) ++full.max_experts[static_cast<std::size_t>(i.device)];
+      settle(plan, layer, full);
+    });
   }
 
   // Copies left over (rounding, relief that was not needed) go one by one to where they save most.
@@ -303,6 +364,40 @@ class Planner {
     });
   }
 
+  // Where no search of few visits keeps the bound, copies and places chosen for balance alone may:
+  // taken for the layers where that costs less, the excess counted.
+  void settle_for_balance() {
+    if (moves_.from != nullptr || late()) return;
+    const int rest = std::max(0, budget_ - copies_of(layers_)) / trace_.layers;
+    std::vector<double> ratio(layers_.size());
+    parallel_for(trace_.layers, options_.threads, [&](int layer) {
+      const auto l = static_cast<std::size_t>(layer);
+      ratio[l] = imbalance(layers_[l], bits(layer));
+    });
+    const double sum = std::accumulate(ratio.begin(), ratio.end(), 0.0);
+    if (sum <= options_.balance_bound * trace_.layers) return;
+    parallel_for(trace_.layers, options_.threads, [&](int layer) {
+      LayerPlan& plan = layers_[static_cast<std::size_t>(layer)];
+      if (ratio[static_cast<std::size_t>(layer)] <= options_.balance_bound) return;
+      const TokenBits tokens = bits(layer);
+      LayerPlan balanced = balanced_layer(tokens.load(), copies_of(plan) + rest, cluster_);
+      if (!balanced.experts.empty() &&
+          cost_on_devices(balanced, tokens, layer) < cost_on_devices(plan, tokens, layer))
+        plan = std::move(balanced);
+    });
+  }
+
+  double imbalance(const LayerPlan& plan, const TokenBits& tokens) const {
+    return device_imbalance(plan, tokens, trace_.top_k, cluster_, options_.step_tokens);
+  }
+
+  // Visits, and the excess over the bound in visits.
+  double cost_on_devices(const LayerPlan& plan, const TokenBits& tokens, int layer) const {
+    const VisitProblem p = problem(tokens, layer, options_.balance_bound);
+    return VisitState(p, places_of(plan, cluster_)).visits() +
+           kOverBound * std::max(0.0, imbalance(plan, tokens) - options_.balance_bound);
+  }
+
   void keep_device_limits(std::vector<LayerPlan>& layers) const {
     const std::vector<char> full = overfull_devices(layers, cluster_);
     if (std::find(full.begin(), full.end(), 1) == full.end()) return;
@@ -327,25 +422,18 @@ class Planner {
     layer.replicas = static_cast<int>(instances) - 1;
   }
 
-  std::vector<MemoryPoint> memory_curve() const {
-    std::vector<MemoryPoint> curve;
-    if (options_.same_slots) return curve;
-    for (int tenths = 0; tenths <= 10; ++tenths) {
-      const double extra = tenths / 10.0;
+  std::vector<std::vector<LayerPlan>> at_budgets() const {
+    std::vector<std::vector<LayerPlan>> plans;
+    for (int tenths = 0; tenths <= 10 && !options_.same_slots; ++tenths) {
       const auto picks =
-          chosen(static_cast<int>(std::floor(extra * experts() * trace_.layers + 1e-9)));
-      MemoryPoint point;
-      int copies = 0;
-      for (std::size_t l = 0; l < picks.size(); ++l) {
-        const LayerCandidate& c = curves_[l][static_cast<std::size_t>(picks[l])];
-        point.nodes_visited += c.visits / trace_.layers;
-        point.load_max_over_mean += c.device_ratio / trace_.layers;
-        copies += c.option.copies;
-      }
-      point.extra_memory = copies / (static_cast<double>(experts()) * trace_.layers);
-      if (curve.empty() || point.extra_memory > curve.back().extra_memory) curve.push_back(point);
+          chosen(static_cast<int>(std::floor(tenths / 10.0 * experts() * trace_.layers + 1e-9)));
+      std::vector<LayerPlan> layers;
+      for (std::size_t l = 0; l < picks.size(); ++l)
+        layers.push_back(curves_[l][static_cast<std::size_t>(picks[l])].layer);
+      if (plans.empty() || copies_of(layers) > copies_of(plans.back()))
+        plans.push_back(std::move(layers));
     }
-    return curve;
+    return plans;
   }
 
   const RoutingTrace& trace_;

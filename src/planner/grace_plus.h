@@ -41,9 +41,9 @@ struct MoveCost {
 
 struct GracePlusResult {
   std::vector<LayerPlan> layers;  // with predicted_load; nodes_visited is for evaluate.h to note
-  // Without times. Visits as the search counts them: weighted by node_cost, and those of devices
-  // where there is one node.
-  std::vector<MemoryPoint> memory_curve;
+  // Layers for budgets of 0%, 10% .. 100% extra memory, as far as they differ in their copies: with
+  // less search than `layers`. Empty with same_slots.
+  std::vector<std::vector<LayerPlan>> at_budgets;
 };
 
 // `start`: a plan to begin with as well as others (grace's), of the same shape and topology. With

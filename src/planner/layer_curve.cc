@@ -112,8 +112,9 @@ LayerCandidate candidate_of(const VisitState& state, const SearchCluster& cluste
   candidate.visits = std::max(0.0, state.visits());  // sums of differences may end at -1e-17
   candidate.bound = p.balance_bound;
   candidate.option.copies = state.copies();
+  candidate.layer = pack_devices(state, cluster);
   candidate.device_ratio =
-      device_imbalance(pack_devices(state, cluster), *p.tokens, p.top_k, cluster, p.step_tokens);
+      device_imbalance(candidate.layer, *p.tokens, p.top_k, cluster, p.step_tokens);
   candidate.option.max_over_mean = std::max(state.max_over_mean(), candidate.device_ratio);
   candidate.option.cost =
       state.cost() - kOverBound * std::max(0.0, state.max_over_mean() - p.balance_bound);

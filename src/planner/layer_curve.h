@@ -12,7 +12,8 @@ struct LayerCandidate {
   LayerOption option;  // cost without the penalty beyond the bound
   double visits = 0;
   double bound = 0;         // that it was searched with
-  double device_ratio = 1;  // max / mean of devices, packed without search, on the same text
+  LayerPlan layer;          // on devices: packed, without search
+  double device_ratio = 1;  // its max / mean on the same text
   PlaceLists places;
 };
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "planner/balance.h"
 #include "planner/device_search.h"
 
 namespace gracemoe {
@@ -261,6 +262,46 @@ std::vector<int> take_extras(const std::vector<std::vector<ExtraCopy>>& extras, 
     push(l);
   }
   return taken;
+}
+
+LayerPlan balanced_layer(std::span<const double> load, int copies, const SearchCluster& cluster) {
+  const auto experts = static_cast<int>(load.size());
+  BalanceProblem problem;
+  problem.load = load;
+  problem.slots_per_device = even_slots(experts + copies, cluster.topology.devices());
+  for (std::size_t d = 0; d < problem.slots_per_device.size(); ++d) {
+    problem.slots_per_device[d] = std::min(problem.slots_per_device[d], cluster.max_experts[d]);
+    if (!cluster.alike) problem.speed.push_back(cluster.capacity[d]);
+  }
+  const auto& slots = problem.slots_per_device;
+  if (std::accumulate(slots.begin(), slots.end(), 0) < experts) return {};
+  BalanceOptions how;
+  how.shares = Shares::kEqual;
+  return balance_plan(balance_layer(problem, how), load);
+}
+
+void fill_slots(LayerPlan& layer, int slots, const TokenBits& tokens,
+                const SearchCluster& cluster) {
+  const auto holds = [&](std::size_t expert, int device) {
+    const auto& instances = layer.experts[expert];
+    return std::any_of(instances.begin(), instances.end(),
+                       [&](const Instance& i) { return i.device == device; });
+  };
+  const auto load = tokens.load();
+  std::vector<std::size_t> heaviest(layer.experts.size());
+  std::iota(heaviest.begin(), heaviest.end(), std::size_t{0});
+  std::stable_sort(heaviest.begin(), heaviest.end(),
+                   [&](std::size_t a, std::size_t b) { return load[a] > load[b]; });
+  for (int device = 0; device < cluster.topology.devices(); ++device) {
+    int held = 0;
+    for (const std::size_t e : heaviest) held += holds(e, device) ? 1 : 0;
+    for (const std::size_t e : heaviest) {
+      if (held >= slots) break;
+      if (holds(e, device)) continue;
+      layer.experts[e].push_back({device, kSideWeight});
+      ++held;
+    }
+  }
 }
 
 }  // namespace gracemoe

@@ -1,6 +1,7 @@
 // The last steps of a search, over all layers: devices evened out, limits kept, left-over copies
 // placed.
 #pragma once
+#include <span>
 #include <vector>
 
 #include "plan/plan.h"
@@ -39,6 +40,14 @@ std::vector<Departure> departures_from(const LayerPlan& layer, const VisitState&
 // there is no room in all, or not within max_experts: Error (kInput) with cluster.must_fit.
 void fit_devices(std::vector<LayerPlan>& layers, const SearchCluster& cluster,
                  const std::vector<std::vector<Departure>>& departures);
+
+// The layer for balance alone, with at most `copies`, within max_experts; empty where those leave
+// no room for it. load: [experts].
+LayerPlan balanced_layer(std::span<const double> load, int copies, const SearchCluster& cluster);
+
+// Devices with fewer than `slots` instances get the heaviest experts that they lack, for tokens at
+// home there, until they have as many. slots <= experts.
+void fill_slots(LayerPlan& layer, int slots, const TokenBits& tokens, const SearchCluster& cluster);
 
 // A copy worth having. Each layer's are in the order in which they were found: a later one's gain
 // counts on the earlier ones.

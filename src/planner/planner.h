@@ -96,4 +96,9 @@ Plan make_plan(const PlannerInput& input, const PlannerOptions& options);
 Plan make_plan(const RoutingStatistics& statistics, const Topology& topology,
                const PlannerOptions& options);
 
+// Instances per expert, over all layers, that the devices' memory holds: at least 1 (where that
+// does not fit, planning tells what is missing), at most one a device. For clusters whose memory is
+// known.
+double budget_in_memory(const CostModel& model, const RoutingStatistics& statistics);
+
 }  // namespace gracemoe

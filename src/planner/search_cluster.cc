@@ -37,6 +37,13 @@ std::vector<double> arrival_costs(const std::vector<std::vector<int>>& old,
   return cost;
 }
 
+std::vector<double> SearchCluster::node_share() const {
+  std::vector<double> share;
+  for (int node = 0; node < topology.nodes(); ++node)
+    share.push_back(static_cast<double>(topology.devices_on(node)) / topology.devices());
+  return share;
+}
+
 VisitProblem place_problem(const TokenBits& tokens, int top_k, const SearchCluster& cluster,
                            const SearchGoal& goal, std::vector<double> presence_cost) {
   const auto places = static_cast<std::size_t>(cluster.places());

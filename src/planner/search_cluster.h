@@ -23,6 +23,7 @@ struct SearchCluster {
   // The search first spreads experts over nodes, or over the devices of a single node.
   bool by_node() const { return topology.nodes() > 1; }
   int places() const { return by_node() ? topology.nodes() : topology.devices(); }
+  std::vector<double> node_share() const;  // [nodes] of all tokens that have their home there
   int place_of(int device) const { return by_node() ? topology.node_of(device) : device; }
 };
 

@@ -9,6 +9,7 @@
 #include "base/quantities.h"
 #include "plan/checkpoint.h"
 #include "planner/moving.h"
+#include "planner/plan_packing.h"
 
 namespace gracemoe {
 namespace {
@@ -99,6 +100,30 @@ GracePlusOptions search_options(const CostModel& model, const RoutingStatistics&
   return options;
 }
 
+// Whether an old plan may be kept: within the budget, within every device's memory, and with as
+// many experts on every device where that is asked for.
+bool keeps_limits(const Plan& plan, const SearchCluster& cluster, const PlannerOptions& options) {
+  const auto layers = static_cast<int>(plan.layers.size());
+  const int devices = plan.topology.devices();
+  double allowed = (options.memory_budget - 1) * plan.num_experts * layers + 1e-9;
+  if (options.same_slots)  // where experts do not divide, more is needed
+    allowed = std::max<double>(
+        allowed,
+        layers * ((plan.num_experts + devices - 1) / devices * devices - plan.num_experts));
+  if (plan.copies() > allowed) return false;
+  for (int device = 0; device < devices; ++device) {
+    double held = 0;
+    for (int layer = 0; layer < layers; ++layer) {
+      const std::size_t here = plan.experts_on(layer, device).size();
+      if (options.same_slots && here != plan.experts_on(layer, 0).size()) return false;
+      held += static_cast<double>(here);
+    }
+    if (cluster.must_fit && held > cluster.max_copies[static_cast<std::size_t>(device)])
+      return false;
+  }
+  return true;
+}
+
 double step_seconds(const PlannerInput& input, const RoutingTrace& trace, const Plan& plan,
                     int threads) {
   const PlanMetrics metrics = evaluate(plan, trace, RoutingPolicy::kTopologyAware, threads);
@@ -106,6 +131,34 @@ double step_seconds(const PlannerInput& input, const RoutingTrace& trace, const 
   for (const RoutingMetrics& layer : metrics.layers)
     seconds += predict(input.model, layer).total_s();
   return seconds;
+}
+
+// The layers as a plan, measured: what a budget buys.
+MemoryPoint memory_point(const PlannerInput& input, const RoutingTrace& trace, const Plan& plan,
+                         int threads) {
+  const PlanMetrics metrics = evaluate(plan, trace, RoutingPolicy::kTopologyAware, threads);
+  return {metrics.total.extra_memory, metrics.total.nodes_visited, metrics.total.load_max_over_mean,
+          mean_layer_time(input.model, metrics).total_s()};
+}
+
+// A point for each of the plans that other budgets gave, and the plan's own.
+std::vector<MemoryPoint> memory_curve(const PlannerInput& input, const RoutingTrace& trace,
+                                      const Plan& plan,
+                                      std::vector<std::vector<LayerPlan>> at_budgets, int threads) {
+  std::vector<MemoryPoint> curve;
+  if (at_budgets.empty()) return curve;
+  const MemoryPoint own = memory_point(input, trace, plan, threads);
+  Plan other = plan;
+  for (auto& layers : at_budgets) {
+    other.layers = std::move(layers);
+    if (copies_of(other.layers) != copies_of(plan.layers))
+      curve.push_back(memory_point(input, trace, other, threads));
+  }
+  const auto more = [](const MemoryPoint& a, const MemoryPoint& b) {
+    return a.extra_memory < b.extra_memory;
+  };
+  curve.insert(std::upper_bound(curve.begin(), curve.end(), own, more), own);
+  return curve;
 }
 
 void check_from(const Plan& from, const RoutingStatistics& s, const Topology& topology) {
@@ -133,6 +186,15 @@ double imbalance_cost(const CostModel& model, int top_k) {
   return visit > 0 ? std::min(10.0, compute_seconds(model, top_k) / visit) : 0;
 }
 
+double budget_in_memory(const CostModel& model, const RoutingStatistics& statistics) {
+  double held = 0;
+  for (const DeviceSpec& device : model.cluster.devices)
+    held += std::floor(device.memory_bytes / model.workload.expert_bytes);
+  const double experts = static_cast<double>(statistics.num_experts) * statistics.layers;
+  const auto devices = static_cast<double>(model.cluster.devices.size());
+  return experts > 0 ? std::clamp(held / experts, 1.0, devices) : 1;
+}
+
 void search_plan(const PlannerInput& input, const PlannerOptions& options, const Plan& start,
                  Plan& plan) {
   const RoutingStatistics& statistics = *input.statistics;
@@ -157,18 +219,14 @@ void search_plan(const PlannerInput& input, const PlannerOptions& options, const
     layer.ratio = 0;
     layer.ratio_curve.clear();
   }
-  plan.memory_curve = std::move(result.memory_curve);
-  const double visit = seconds_per_visit(input.model);
-  const double compute = compute_seconds(input.model, statistics.top_k);
-  for (MemoryPoint& point : plan.memory_curve)
-    point.layer_time_s = visit * point.nodes_visited + compute * point.load_max_over_mean;
+  plan.memory_curve =
+      memory_curve(input, trace, plan, std::move(result.at_budgets), options.threads);
   if (input.from == nullptr) return;
   const double old_s = step_seconds(input, trace, *input.from, options.threads);
   const double new_s = step_seconds(input, trace, plan, options.threads);
   const double moving = moves_between(input.model, input.from->layers, plan.layers).seconds;
-  const bool fits = input.from->copies() <=
-                    (options.memory_budget - 1) * statistics.num_experts * statistics.layers + 1e-9;
-  if (fits && (old_s - new_s) * input.steps <= moving + kLeastGain * old_s * input.steps)
+  if (keeps_limits(*input.from, cluster, options) &&
+      (old_s - new_s) * input.steps <= moving + kLeastGain * old_s * input.steps)
     plan = *input.from;
 }
 

@@ -18,23 +18,28 @@ constexpr std::size_t kOpenLayers = 8;
 
 // ---- deviation and utilisation ----
 
-std::string two(double value) {
-  return fmt::format("{:.2f}", value);
+using Text = std::string (*)(double value, int decimals);
+
+std::string plain(double value, int decimals) {
+  return fmt::format("{:.{}f}", value, decimals);
 }
 
-std::string percent(double share) {
-  return fmt::format("{:.1f}%", 100 * share);
+std::string percent(double share, int decimals) {
+  return fmt::format("{:.{}f}%", 100 * share, decimals);
 }
 
 std::string ratio_name(double ratio) {
   return ratio < 0 ? "as clustered" : ratio == 0 ? "equal sizes" : fmt::format("r = {:.2f}", ratio);
 }
 
-// Labels at the ends only: the choice depends on the shape between them.
-std::vector<Plot::Tick> ends(const PlotRange& range, std::string (*text)(double)) {
-  std::vector<Plot::Tick> ticks{{range.low, text(range.low)}};
-  if (range.high > range.low) ticks.push_back({range.high, text(range.high)});
-  return ticks;
+// Labels at the ends only: the choice depends on the shape between them. As many decimals as tell
+// the ends apart; ends that differ by rounding alone are one.
+std::vector<Plot::Tick> ends(const PlotRange& range, Text text, int decimals) {
+  constexpr int kMostDecimals = 6;
+  for (int more = decimals; more <= kMostDecimals; ++more)
+    if (text(range.low, more) != text(range.high, more))
+      return {{range.low, text(range.low, more)}, {range.high, text(range.high, more)}};
+  return {{range.low, text(range.low, decimals)}};
 }
 
 // Every layer's axes span its own curve, as the search for the knee scales them.
@@ -53,8 +58,8 @@ std::string ratio_panel(const LayerPlan& layer, std::size_t number, const std::s
       kWidth, kHeight,
       fmt::format("Affinity inside groups against deviation of sizes, layer {}, {}", number, plan));
   Plot plot(svg, {50, 26, kWidth - 68, kHeight - 58}, x, y);
-  plot.y_axis(ends(y, percent));
-  plot.x_axis(ends(x, two), "");
+  plot.y_axis(ends(y, percent, 1));
+  plot.x_axis(ends(x, plain, 2), "");
   svg.text(4, 14, fmt::format("layer {}", number), "strong");
   plot.curve({{points.front().deviation, points.front().utilisation},
               {points.back().deviation, points.back().utilisation}},

@@ -129,7 +129,8 @@ std::string memory_curve_text(const Plan& plan, Colour colour) {
     before = &p;
   }
   if (!told) rows.push_back(here);
-  return "what memory buys (on the text planned on, before the last refinement):\n" +
+  return "what memory buys (on the text planned on; other plans than this one before the last "
+         "refinement):\n" +
          text_table(rows, 0, colour);
 }
 

@@ -43,7 +43,6 @@ Plan planned(const RoutingTrace& trace, const SearchCluster& cluster, const Plan
   Plan plan = plan_of(trace, cluster.topology, {});
   GracePlusResult result = grace_plus(trace, cluster, start, options, moves);
   plan.layers = std::move(result.layers);
-  plan.memory_curve = std::move(result.memory_curve);
   return plan;
 }
 
@@ -143,9 +142,15 @@ TEST(GracePlus, SameSlots) {
     options.same_slots = true;
     const Plan start = make_plan(count_statistics(trace), topology, preset_grace());
     const Plan plan = planned(trace, cluster, start, options);
-    const int slots = static_cast<int>(std::ceil(budget * experts / topology.devices() - 1e-9));
-    for (int& limit : cluster.max_experts) limit = std::min(limit, slots);
-    expect_kept(plan, cluster, budget);
+    const int devices = topology.devices();
+    const int slots =
+        std::min(experts, std::max(static_cast<int>(budget * experts / devices + 1e-9),
+                                   (experts + devices - 1) / devices));
+    for (int& limit : cluster.max_experts) limit = slots;
+    expect_kept(plan, cluster, std::max(budget, 1.0 * slots * devices / experts));
+    for (int layer = 0; layer < trace.layers; ++layer)
+      for (int d = 0; d < devices; ++d)
+        EXPECT_EQ(plan.experts_on(layer, d).size(), static_cast<std::size_t>(slots));
   }
 }
 
@@ -198,18 +203,25 @@ TEST(GracePlus, FindsWhatWasPlanted) {
   }
 }
 
-TEST(GracePlus, TheMemoryCurveFalls) {
+TEST(GracePlus, MoreMemoryBuysFewerVisits) {
   const RoutingTrace trace = random_trace(4, 300, 16, 3, 4);
   for (const char* shape : {"2x2", "3x1"}) {
-    const Plan plan =
-        planned(trace, SearchCluster::uniform(Topology::parse(shape), 16), quick(1.25));
-    ASSERT_GT(plan.memory_curve.size(), 5U);
-    EXPECT_EQ(plan.memory_curve.front().extra_memory, 0);
-    for (std::size_t i = 1; i < plan.memory_curve.size(); ++i) {
-      EXPECT_GT(plan.memory_curve[i].extra_memory, plan.memory_curve[i - 1].extra_memory);
-      EXPECT_LE(plan.memory_curve[i].nodes_visited, plan.memory_curve[i - 1].nodes_visited + 0.05);
+    const Topology topology = Topology::parse(shape);
+    const auto result = grace_plus(trace, SearchCluster::uniform(topology, 16),
+                                   in_order(trace, topology), quick(1.25));
+    ASSERT_GT(result.at_budgets.size(), 5U);
+    RoutingMetrics before;
+    for (const auto& layers : result.at_budgets) {
+      const Plan plan = plan_of(trace, topology, layers);
+      validate(plan, "at a budget");
+      const RoutingMetrics now = replayed(plan, trace);
+      if (before.tokens > 0) {
+        EXPECT_GT(now.copies, before.copies);
+        EXPECT_LE(now.nodes_visited, before.nodes_visited + 0.05);
+      }
+      before = now;
     }
-    EXPECT_LE(plan.memory_curve.back().nodes_visited, shape[0] == '2' ? 1e-9 : 0.7);
+    EXPECT_LE(before.nodes_visited, shape[0] == '2' ? 1e-9 : 0.7);
   }
 }
 

@@ -127,6 +127,101 @@ TEST(SearchPlan, APlanForAnotherClusterOrModelIsNoStart) {
               HasSubstr("1 layer of 12 experts"));
 }
 
+// What the plan itself is predicted to take, inside nodes too, is what its row of the curve says;
+// and so do the rows beside it, of plans that differ by some copies.
+TEST(SearchPlan, TheMemoryCurveHasThePlansOwnFigures) {
+  const RoutingTrace trace = families(3000);
+  const RoutingStatistics statistics = count_statistics(trace);
+  PlannerOptions options = preset_grace_plus();
+  options.effort = 0.05;
+  for (const char* shape : {"2x2", "1x3"}) {
+    PlannerInput input = input_of(statistics, Cluster::uniform(Topology::parse(shape)));
+    input.trace = &trace;
+    const Plan plan = make_plan(input, options);
+    const PlanMetrics metrics = evaluate(plan, trace, RoutingPolicy::kTopologyAware);
+    const LayerTime time = mean_layer_time(input.model, metrics);
+    ASSERT_GT(time.intra_node_s, 0);
+    std::vector<MemoryPoint> own;
+    double least = 1, most = 0;
+    for (std::size_t i = 0; i < plan.memory_curve.size(); ++i) {
+      const MemoryPoint& p = plan.memory_curve[i];
+      if (i > 0) {
+        EXPECT_GT(p.extra_memory, plan.memory_curve[i - 1].extra_memory);
+      }
+      if (p.extra_memory == metrics.total.extra_memory) own.push_back(p);
+      least = std::min(least, p.layer_time_s);
+      most = std::max(most, p.layer_time_s);
+    }
+    ASSERT_EQ(own.size(), 1U);
+    EXPECT_NEAR(own[0].layer_time_s, time.total_s(), 1e-12);
+    EXPECT_EQ(own[0].nodes_visited, metrics.total.nodes_visited);
+    EXPECT_EQ(own[0].load_max_over_mean, metrics.total.load_max_over_mean);
+    EXPECT_GT(least, time.compute_s);
+    EXPECT_LT(most, 2 * time.total_s());
+  }
+}
+
+TEST(BudgetInMemory, WhatFitsBetweenOneOfEachAndAllEverywhere) {
+  RoutingStatistics statistics;
+  statistics.num_experts = 8;
+  statistics.layers = 5;
+  Cluster cluster = Cluster::uniform(Topology::grid(2, 2));
+  CostModel model = make_cost_model(cluster, {64, 32}, 512);
+  const double expert = model.workload.expert_bytes;
+  const auto budget = [&](std::initializer_list<double> experts) {
+    auto memory = experts.begin();
+    for (DeviceSpec& device : model.cluster.devices) device.memory_bytes = *memory++ * expert;
+    return budget_in_memory(model, statistics);
+  };
+  EXPECT_DOUBLE_EQ(budget({12.9, 12, 12, 14}), 50 / 40.0);  // 40 experts; a part of one is none
+  EXPECT_DOUBLE_EQ(budget({12, 0, 12, 20}), 44 / 40.0);
+  EXPECT_EQ(budget({1, 1, 1, 1}), 1);
+  EXPECT_EQ(budget({900, 900, 900, 900}), 4);
+  statistics.layers = 0;
+  EXPECT_EQ(budget({1, 1, 1, 1}), 1);
+}
+
+// An old plan for one step: moving never pays, but memory and slots are what they are.
+TEST(SearchPlan, AnOldPlanBeyondTheLimitsIsNotKept) {
+  const RoutingTrace trace = families(300);
+  const RoutingStatistics statistics = count_statistics(trace);
+  PlannerInput input = input_of(statistics, Cluster::uniform(Topology::grid(2, 2)));
+  input.trace = &trace;
+  input.steps = 1;
+  PlannerOptions options = preset_grace_plus();
+  options.effort = 0.01;
+  options.memory_budget = 1.5;
+  Plan from = make_plan(statistics, Topology::grid(2, 2), preset_contiguous());
+  for (LayerPlan& layer : from.layers)  // 6, 3, 3 and 3 experts
+    for (std::size_t e = 9; e < 12; ++e) layer.experts[e].push_back({0, 1});
+  input.from = &from;
+  EXPECT_EQ(make_plan(input, options).layers, from.layers);
+  options.same_slots = true;
+  EXPECT_NE(make_plan(input, options).layers, from.layers);
+  options.same_slots = false;
+  for (DeviceSpec& device : input.model.cluster.devices)
+    device.memory_bytes = 10.5 * input.model.workload.expert_bytes;
+  const Plan fits = make_plan(input, options);
+  for (int d = 0; d < 4; ++d)
+    EXPECT_LE(fits.experts_on(0, d).size() + fits.experts_on(1, d).size(), 10U);
+}
+
+// DeepSeek's replication example: shared by devices where the heaviest experts are.
+TEST(SearchPlan, OneLayerOfFewHotExpertsIsBalanced) {
+  RoutingStatistics statistics;
+  statistics.num_experts = 8;
+  statistics.layers = 1;
+  statistics.top_k = 1;
+  statistics.load = {600, 560, 120, 120, 20, 10, 10, 10};
+  PlannerOptions options = preset_grace_plus();
+  options.effort = 0.01;
+  options.memory_budget = 2;
+  const Plan plan =
+      make_plan(input_of(statistics, Cluster::uniform(Topology::grid(1, 8))), options);
+  EXPECT_LE(plan.layers[0].skew, 1.15);  // of 181.25; balance alone has 196.67 at best
+  EXPECT_LE(plan.copies(), 8);
+}
+
 TEST(SearchPlan, ImbalanceIsDearerWhereLinksAreFast) {
   Cluster cluster = Cluster::uniform(Topology::grid(2, 2));
   const double slow = imbalance_cost(make_cost_model(cluster, {}, 512), 8);

@@ -163,6 +163,20 @@ TEST(RatioFigures, AreNotRepeatedAndSurviveFlatCurves) {
   EXPECT_EQ(ratio_figures(std::vector{plans[0]}, std::vector<std::string>{"none"}), "");
 }
 
+// Ends of an axis that differ little are told apart; equal ones are one.
+TEST(RatioFigures, AxisLabelsDiffer) {
+  std::vector<Plan> plans{pair_plan(0)};
+  plans[0].layers[0].ratio_curve = {{0, 0, 0.70001}, {0.1, 1, 0.70009}};
+  const std::vector<std::string> names{"a"};
+  const auto html = ratio_figures(plans, names);
+  expect_sound(html);
+  EXPECT_THAT(html, HasSubstr(">70.00%<"));
+  EXPECT_THAT(html, HasSubstr(">70.01%<"));
+  EXPECT_THAT(html, Not(HasSubstr(">70.0%<")));
+  plans[0].layers[0].ratio_curve = {{0, 0, 0.7}, {0.1, 1, 0.7}};
+  EXPECT_EQ(count_of(ratio_figures(plans, names), ">70.0%<"), 1U);
+}
+
 TEST(HtmlReport, PlansAloneShowWhatTheyCarry) {
   ReportInput input;
   input.plans = {with_ratios(0.3)};
