@@ -43,7 +43,7 @@ void report(const ReportArguments& a) {
     trace = read_trace(a.trace);
     input.trace = &trace;
   }
-  if (!input.runs.empty()) print_ladder(input.runs);
+  if (!input.runs.empty()) print_ladder(input.runs, output_colour());
   if (!a.ladder.empty()) write_ladder_json(a.ladder, input.runs);
   if (!a.html.empty()) write_html_report(a.html, input);
 }
