@@ -129,6 +129,10 @@ LadderOptions ladder_options(const LadderArguments& a, CliContext& context) {
     parse_workload(a.workload);
     line_rate(a.rate);
     options.engine = deployment_options(a.engine, false, ranks_on_host);
+    if (options.engine.reduction == Reduction::kBf16)
+      fail_usage({"reduction of bench ladder", a.engine.reduction, "fp32 or exact",
+                  "bf16 rounds partial sums, and the rows' tokens are to be equal: eval "
+                  "--reduction bf16 tells what it costs"});
     for (const std::string& output : {a.out, a.html, a.svg})
       if (context.root() && !output.empty()) require_writable(output);
     if (context.root() && !a.trace.empty() && !file_exists(a.trace)) require_writable(a.trace);

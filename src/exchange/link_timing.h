@@ -18,10 +18,10 @@ struct SwapOptions {
   // Until they are, sizes go on for up to five times as long, since times of small messages tell
   // nothing of the bytes. The first three sizes are always timed.
   double longest_seconds = 0.25;
-  // Larger sizes are timed only where bytes are not felt yet.
-  std::size_t enough_bytes = static_cast<std::size_t>(-1);
   std::function<double()> clock;              // seconds
   std::function<void()> size_done = nullptr;  // may be empty
+  // Larger sizes are timed only where bytes are not felt yet.
+  std::size_t enough_bytes = static_cast<std::size_t>(-1);
 };
 
 // Collective. partner[r] is whom rank r swaps messages with, -1: nobody; partner[partner[r]] == r.
