@@ -67,7 +67,7 @@ std::vector<double> time_round(Transport& transport, std::span<const int> partne
 }
 
 constexpr std::size_t kLeastSizes = 3;
-constexpr double kFelt = 3;  // see SwapOptions::longest_seconds
+constexpr double kFelt = 3, kFeltBefore = 2;  // see SwapOptions::longest_seconds
 constexpr double kUnfeltFactor = 5;
 
 int repeats_in_time(double one, const SwapOptions& options) {
@@ -78,7 +78,8 @@ int repeats_in_time(double one, const SwapOptions& options) {
 // How often to time the next size, of which the ones before took `seconds`; 0: leave it out.
 int repeats_for(std::span<const double> seconds, const SwapOptions& options) {
   const std::size_t next = seconds.size();
-  const bool felt = bytes_are_felt(options.sizes, seconds, kFelt);
+  const bool felt = bytes_are_felt(options.sizes, seconds, kFelt) &&
+                    bytes_are_felt(options.sizes, seconds.first(next - 1), kFeltBefore);
   if (felt && options.sizes[next] > options.enough_bytes) return 0;
   const double growth =
       felt ? static_cast<double>(options.sizes[next]) / static_cast<double>(options.sizes[next - 1])

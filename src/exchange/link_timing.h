@@ -14,9 +14,10 @@ struct SwapOptions {
   std::vector<std::size_t> sizes;  // bytes of a message, rising
   double seconds_per_size = 0.1;   // repeats are so many that they take about as long
   // A size that would take longer once is left out, and so are all after it: by the size before,
-  // taken to grow with the bytes once these are felt (three times as long as a tenth of the size).
-  // Until they are, sizes go on for up to five times as long, since times of small messages tell
-  // nothing of the bytes. The first three sizes are always timed.
+  // taken to grow with the bytes once these are felt (three times as long as a tenth of the size,
+  // and the size before it twice: once alone may be chance). Until they are, sizes go on for up to
+  // five times as long, since times of small messages tell nothing of the bytes. The first three
+  // sizes are always timed.
   double longest_seconds = 0.25;
   std::function<double()> clock;              // seconds
   std::function<void()> size_done = nullptr;  // may be empty
