@@ -82,11 +82,10 @@ int repeats_for(std::span<const double> seconds, const SwapOptions& options) {
                     bytes_are_felt(options.sizes, seconds.first(next - 1), kFeltBefore);
   if (felt && options.sizes[next] > options.enough_bytes) return 0;
   const double growth =
-      felt ? static_cast<double>(options.sizes[next]) / static_cast<double>(options.sizes[next - 1])
-           : 1;
-  const double expected = seconds.back() * growth;
-  const double longest = options.longest_seconds * (felt ? 1 : kUnfeltFactor);
-  return next >= kLeastSizes && expected > longest ? 0 : repeats_in_time(expected, options);
+      static_cast<double>(options.sizes[next]) / static_cast<double>(options.sizes[next - 1]);
+  const bool too_long = felt ? seconds.back() * growth > options.longest_seconds
+                             : seconds.back() > kUnfeltFactor * options.longest_seconds;
+  return next >= kLeastSizes && too_long ? 0 : repeats_in_time(seconds.back() * growth, options);
 }
 
 }  // namespace

@@ -112,6 +112,13 @@ void send_frames_without_handshake(std::size_t frame_bytes) {
   for (const char* name : limits) setenv(name, bytes.c_str(), 0);
 }
 
+// Of each step of starting up and ending. Processes of one job start seconds apart on busy
+// machines, however short the waits between them may be.
+double start_seconds(const MpiOptions& options) {
+  constexpr double kLeast = 5;
+  return options.timeout_seconds > 0 ? std::max(kLeast, options.timeout_seconds) : 0;
+}
+
 // Rank 0 meets all others, or all meet all, by messages that can be given up, before the first
 // collective: so a rank that is cut off is named.
 void meet(const MpiOptions& options) {
@@ -121,7 +128,7 @@ void meet(const MpiOptions& options) {
   std::vector<int> others;
   for (int other = 0; other < size; ++other)
     if (other != rank && (options.all_meet || rank == 0 || other == 0)) others.push_back(other);
-  const std::vector<int> missing = greet(MPI_COMM_WORLD, others, options.timeout_seconds);
+  const std::vector<int> missing = greet(MPI_COMM_WORLD, others, start_seconds(options));
   if (missing.empty()) return;
   std::string names;
   for (const int other : missing) names += (names.empty() ? "" : ", ") + std::to_string(other);
@@ -131,7 +138,7 @@ void meet(const MpiOptions& options) {
                "look whether it is stopped or its host cut off: firewalls must let MPI's ports "
                "through, and mpirun --mca btl_tcp_if_include NET names the network\n",
                rank, host_name().c_str(), missing.size() == 1 ? "" : "s", names.c_str(),
-               options.timeout_seconds, here.empty() ? "" : ": ", here.c_str());
+               start_seconds(options), here.empty() ? "" : ": ", here.c_str());
   std::fflush(nullptr);
   MPI_Abort(MPI_COMM_WORLD, 1);
   std::_Exit(1);
@@ -209,7 +216,7 @@ std::unique_ptr<MpiSession> MpiSession::start(const MpiOptions& options) {
   MPI_Initialized(&initialised);
   GM_CHECK(initialised == 0, "a process has one MPI session");
   send_frames_without_handshake(options.frame_bytes);
-  auto watchdog = std::make_unique<Watchdog>(options.timeout_seconds);
+  auto watchdog = std::make_unique<Watchdog>(start_seconds(options));
   watchdog->watch("start-up: MPI_Init");
   // One thread calls MPI at a time, but it need not be the same.
   int provided = MPI_THREAD_SINGLE;

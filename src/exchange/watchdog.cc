@@ -32,7 +32,7 @@ std::string short_number(double value) {
   const std::string line =
       "gracemoe: " + (rank < 0 ? "" : "rank " + std::to_string(rank) + ": ") +
       format_problem({std::string(doing) + " has not ended after " + short_number(timeout) +
-                          " seconds (--timeout)" + (missing.empty() ? "" : ": " + missing),
+                          " seconds" + (missing.empty() ? "" : ": " + missing),
                       "", "",
                       "look on every machine whether a rank is stopped, swapping or has not "
                       "started; firewalls must let MPI's ports through (mpirun --mca "

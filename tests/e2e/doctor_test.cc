@@ -117,7 +117,7 @@ TEST(CliDoctor, ARankThatStopsBeforeMpiStartsIsNamed) {
       " doctor --quiet --seconds 0 --timeout 1";
   const ProcessResult result = run_process(under_mpirun(2, {"bash", "-c", script}), 20);
   EXPECT_EQ(result.exit_code, 1) << result.out;
-  EXPECT_THAT(result.err, HasSubstr("rank 0: start-up: MPI_Init has not ended after 1 seconds"));
+  EXPECT_THAT(result.err, HasSubstr("rank 0: start-up: MPI_Init has not ended after 5 seconds"));
   EXPECT_THAT(result.err, HasSubstr("rank 1 (process "));
   EXPECT_THAT(result.err, HasSubstr(", bash) on this machine is stopped"));
 }
