@@ -52,16 +52,16 @@ const std::vector<NumberOption> kOptions{
     {kPlan, "--memory-budget", "a number from 1 to 1000000"},
     {kPlan, "--balance", "a number from 1 to 1000000"},
     {kPlan, "--effort", "a number from 0.001 to 1000000"},
-    {kPlan, "--time-limit", "a number above 0"},
-    {kPlan, "--device-memory", "a number above 0"},
-    {kPlan, "--tokens-per-device", "a number above 0"},
-    {kPlan, "--steps", "a number above 0"},
+    {kPlan, "--time-limit", "a number from 0 to 1000000000"},
+    {kPlan, "--device-memory", "a number from 0 to 1000000000"},
+    {kPlan, "--tokens-per-device", "a number from 0 to 1000000000"},
+    {kPlan, "--steps", "a number from 1 to "},
 };
 
 TEST(Numbers, WhatIsNoneIsRefused) {
   for (const NumberOption& option : kOptions) {
     const bool all = option.command[0] == "doctor";  // one validator serves every option
-    for (const std::string value : all ? Args{"nan", "inf", "1x"} : Args{"nan"}) {
+    for (const std::string& value : all ? Args{"nan", "inf", "1x"} : Args{"nan"}) {
       Args args = option.command;
       args.insert(args.end(), {option.name, value});
       const ProcessResult result = gracemoe(args);
