@@ -16,7 +16,7 @@ namespace {
 
 struct ExchangeArguments {
   std::string trace, plan, preset, topology, exchange = "hierarchical", reduction = "fp32",
-                                             overlap = "none", intra = "mpi", packing = "sums",
+                                             overlap = "none", intra = "auto", packing = "sums",
                                              routing = "tar", rate, out;
   int hidden = 0, tokens_per_step = 512, rounds = 3;
   std::int64_t max_tokens = 0;

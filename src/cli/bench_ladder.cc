@@ -128,6 +128,10 @@ LadderOptions ladder_options(const LadderArguments& a, CliContext& context) {
     parse_workload(a.workload);
     parse_rate(a.rate);
     options.engine = deployment_options(a.engine, false, ranks_on_host);
+    if (options.engine.reduction == Reduction::kBf16)
+      fail_usage({"reduction of bench ladder", a.engine.reduction, "fp32 or exact",
+                  "bf16 rounds partial sums, and the rows' tokens are to be equal: eval "
+                  "--reduction bf16 tells what it costs"});
     for (const std::string& output : {a.out, a.html, a.svg})
       if (context.root() && !output.empty()) require_writable(output);
     if (context.root() && !a.trace.empty() && !file_exists(a.trace)) require_writable(a.trace);
@@ -178,6 +182,7 @@ void add_bench_ladder(CLI::App& bench, Action& action) {
       "ladder",
       "Run every row of the comparison ladder on one model and text: the same tokens, each row's "
       "time and traffic");
+  a->engine.overlap = "none";  // of the rows that do not say
   add_engine_arguments(*command, a->engine);
   command->add_option("--text", a->texts, "text file that prompts are cut from (repeat for more)")
       ->required();

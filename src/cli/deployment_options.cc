@@ -37,10 +37,11 @@ void add_wire_arguments(CLI::App& command, DeploymentArguments& a) {
           "bf16 (fewest bytes, not lossless)")
       ->capture_default_str();
   command
-      .add_option("--overlap", a.overlap,
-                  "none | stage | batch: what is computed while rows are on the wire: nothing; "
-                  "experts whose rows are here; that and the other half of the step's rows, which "
-                  "gains where the exchange takes about half of the time")
+      .add_option(
+          "--overlap", a.overlap,
+          "none | stage | batch | auto: what is computed while rows are on the wire: nothing; "
+          "experts whose rows are here; that and the other half of the step's rows; the "
+          "one of the last two that has been faster so far (on one node: none)")
       ->capture_default_str();
   command
       .add_option("--intra", a.intra,
@@ -188,6 +189,7 @@ RunOptions run_options(const DeploymentArguments& a) {
   RunOptions options;
   options.max_rows = a.max_rows;
   options.max_sequences = a.max_sequences;
+  options.always_cut = a.overlap != to_string(Overlap::kAuto);
   return options;
 }
 

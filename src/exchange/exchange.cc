@@ -19,10 +19,11 @@ constexpr std::array<std::pair<Reduction, const char*>, 3> kReductions{{
     {Reduction::kFp32, "fp32"},
     {Reduction::kBf16, "bf16"},
 }};
-constexpr std::array<std::pair<Overlap, const char*>, 3> kOverlaps{{
+constexpr std::array<std::pair<Overlap, const char*>, 4> kOverlaps{{
     {Overlap::kNone, "none"},
     {Overlap::kStage, "stage"},
     {Overlap::kBatch, "batch"},
+    {Overlap::kAuto, "auto"},
 }};
 constexpr std::array<std::pair<Intra, const char*>, 3> kIntras{{
     {Intra::kMpi, "mpi"},
@@ -106,7 +107,9 @@ std::unique_ptr<Exchange> make_exchange(const ExchangeOptions& options, const To
     }
   }
   const bool shares = options.intra != Intra::kMpi && topology.devices() > topology.nodes();
-  if (options.overlap != Overlap::kNone || shares) {
+  const bool overlaps =
+      options.overlap == Overlap::kAuto ? topology.nodes() > 1 : options.overlap != Overlap::kNone;
+  if (overlaps || shares) {
     return make_overlapped_exchange(options, topology, transport);
   }
   if (options.kind == ExchangeKind::kHierarchical) {

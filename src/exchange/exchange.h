@@ -55,11 +55,12 @@ const char* to_string(Reduction reduction);
 
 // What is done while rows are on the wire.
 enum class Overlap {
-  kNone,   // nothing: the oracle of the other two
+  kNone,   // nothing: the oracle of the others
   kStage,  // experts' work whose rows are here; gateways hand rows on as they come
   kBatch,  // that, and the other half of the step's rows: two lanes
+  kAuto,   // two lanes; who runs steps chooses which to cut. On one node: none
 };
-Overlap parse_overlap(const std::string& text);  // "none", "stage", "batch"; Error (kUsage)
+Overlap parse_overlap(const std::string& text);  // "none", "stage", "batch", "auto"; Error (kUsage)
 const char* to_string(Overlap overlap);
 
 // How rows reach the other devices of a node.

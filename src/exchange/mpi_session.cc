@@ -96,6 +96,20 @@ std::string host_name() {
   return {text.data(), static_cast<std::size_t>(length)};
 }
 
+// Over TCP, Open MPI sends what is longer than 64 KB only after a handshake, for which both sides
+// must be inside MPI: whoever computes meanwhile leaves the link idle. Up to a frame is handed to
+// the kernel at once instead. A setting of the user's (mpirun --mca, environment) is left alone.
+void send_frames_without_handshake(std::size_t frame_bytes) {
+  constexpr std::size_t kMost = std::size_t{1} << 20, kHeader = 4096;
+  const std::array<const char*, 2> limits{"OMPI_MCA_btl_tcp_eager_limit",
+                                          "OMPI_MCA_btl_tcp_max_send_size"};
+  if (std::any_of(limits.begin(), limits.end(),
+                  [](const char* name) { return std::getenv(name) != nullptr; }))
+    return;
+  const std::string bytes = std::to_string(std::min(frame_bytes, kMost) + kHeader);
+  for (const char* name : limits) setenv(name, bytes.c_str(), 0);
+}
+
 class Session final : public MpiSession {
  public:
   Session(const MpiOptions& options, const Place& place, Topology topology)
@@ -156,6 +170,7 @@ std::unique_ptr<MpiSession> MpiSession::start(const MpiOptions& options) {
   int initialised = 0;
   MPI_Initialized(&initialised);
   GM_CHECK(initialised == 0, "a process has one MPI session");
+  send_frames_without_handshake(options.frame_bytes);
   // One thread calls MPI at a time, but it need not be the same.
   int provided = MPI_THREAD_SINGLE;
   MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided);

@@ -12,6 +12,12 @@ namespace {
 // more than a step needs that fits a machine. Only what is written takes room.
 constexpr std::size_t kSharedBytes = std::size_t{2} << 30;
 
+int lanes_of(Overlap overlap, const Topology& topology) {
+  const bool two =
+      overlap == Overlap::kBatch || (overlap == Overlap::kAuto && topology.nodes() > 1);
+  return two ? 2 : 1;
+}
+
 class OverlappedExchange final : public Exchange {
  public:
   OverlappedExchange(const ExchangeOptions& options, const Topology& topology, Transport& transport)
@@ -19,7 +25,7 @@ class OverlappedExchange final : public Exchange {
         paths_(Paths::of(options.kind, topology, transport.rank())),
         transport_(transport) {
     reset_counters();
-    const int count = options.overlap == Overlap::kBatch ? 2 : 1;
+    const int count = lanes_of(options.overlap, topology);
     const std::size_t bytes = 4 * kSharedBytes;
     const std::size_t all = static_cast<std::size_t>(count) * bytes;
     if (topology.devices() == topology.nodes() || options.intra == Intra::kMpi)

@@ -2,16 +2,18 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <memory>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "runtime/cut_chooser.h"
 
 namespace gracemoe {
 namespace {
 
-// Rows a device and micro-batch from which it pays to cut a step: experts' weights are read once
+// Rows a device and micro-batch from which it can pay to cut a step: experts' weights are read once
 // more for each.
 constexpr std::int64_t kRowsWorthALane = 16;
 
@@ -45,17 +47,19 @@ class Runner {
     while (true) {
       const double step_start = wall_seconds();
       compose();
-      // [0] rows of all ranks, [1] prompt rows among them, [2] requests that have ended
-      std::array<std::int64_t, 3> work{batch_.rows(), prompt_rows_,
-                                       static_cast<std::int64_t>(finished_.size())};
+      // [0] rows of all ranks, [1] prompt rows among them, [2] requests that have ended, [3]
+      // microseconds since the last sum
+      std::array<std::int64_t, 4> work{batch_.rows(), prompt_rows_,
+                                       static_cast<std::int64_t>(finished_.size()),
+                                       std::llround((wall_seconds() - last_sum_) * 1e6)};
       transport_.sum(work);
+      last_sum_ = wall_seconds();
       if (work[2] > 0) {
         options_.deliver(finished_);
         finished_.clear();
       }
       if (work[0] == 0) break;
-      const bool many = work[0] >= kRowsWorthALane * model_.lanes() * transport_.size();
-      batch_.micro_batches = many ? model_.lanes() : 1;
+      batch_.micro_batches = cut(work[0], work[1], work[3]) ? model_.lanes() : 1;
       step(work[1] > 0 ? "prefill step" : "decode step", step_start);
       ++times.steps;
       (work[1] > 0 ? times.prefill_s : times.decode_s) += wall_seconds() - step_start;
@@ -74,6 +78,14 @@ class Runner {
     int position;  // of the row
     bool last_prompt_or_decode;
   };
+
+  // The same on every rank: all arguments are sums over them.
+  bool cut(std::int64_t rows, std::int64_t prompt_rows, std::int64_t last_us) {
+    if (chosen_) chooser_.took(static_cast<double>(last_us) * 1e-6);
+    const bool many = rows >= kRowsWorthALane * model_.lanes() * transport_.size();
+    chosen_ = many && model_.lanes() > 1 && !options_.always_cut;
+    return chosen_ ? chooser_.choose(rows, prompt_rows) : many;
+  }
 
   void step(const char* kind, double start) {
     if (options_.profile != nullptr) {
@@ -205,6 +217,9 @@ class Runner {
   std::vector<float> penalised_;      // logits of one row after its request's penalties
   std::vector<Completion> finished_;  // not delivered yet
   std::int64_t prompt_rows_ = 0, tokens_done_ = 0;
+  double last_sum_ = wall_seconds();
+  CutChooser chooser_;
+  bool chosen_ = false;  // the last step, by chooser_
 };
 
 }  // namespace

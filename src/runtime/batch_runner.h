@@ -17,6 +17,9 @@ struct RunOptions {
   int max_rows =
       512;  // rows a step computes on one device: prompts are taken in chunks of at most this
   int max_sequences = 256;  // sequences a device holds caches for at once
+  // Where the exchange has two lanes, whether every step with enough rows is cut into
+  // micro-batches; if not, those where that has been faster so far (cut_chooser.h).
+  bool always_cut = true;
   bool ignore_eos = false;
   bool logit_hashes = false;
   int sample_vocab = 0;  // ids below this may be sampled (the tokenizer's); 0: the whole vocabulary

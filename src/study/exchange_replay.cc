@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <span>
 #include <string>
 
 #include "base/bf16.h"
@@ -14,16 +15,25 @@
 namespace gracemoe {
 namespace {
 
-// Rows lie in [-1, 1) and experts at most double them: 64 of them sum up exactly on this grid.
-constexpr float kGrid = 0x1p-18F;
+// Sums of up to 2^22 times a token's grid are exact on it, and rows lie in [-1, 1), which experts
+// at most double. No finer than this: a run's grid is 2^-14 of what rows usually are.
+constexpr int kFinestGrid = -18, kGridBits = 22;
+constexpr float kMostOfAnOutput = 2;
 
 float expert_scale(int layer, int expert) {
   const auto at = static_cast<std::uint64_t>(layer) << 32 | static_cast<std::uint64_t>(expert);
   return static_cast<float>(0.5 + 1.5 * unit_interval(mix64(at + 1)));
 }
 
-float on_grid(float x) {
-  return std::nearbyint(x / kGrid) * kGrid;
+float grid_for(std::span<const float> weights) {
+  float most = 0;
+  for (const float weight : weights) most += std::abs(weight) * kMostOfAnOutput;
+  return std::ldexp(
+      1.0F, most > 0 ? std::max(std::ilogb(most) + 1 - kGridBits, kFinestGrid) : kFinestGrid);
+}
+
+float on_grid(float x, float grid) {
+  return std::nearbyint(x / grid) * grid;
 }
 
 class Replay {
@@ -83,7 +93,6 @@ class Replay {
 
   void make_rows() {
     rows_.resize(count_ * hidden_);
-    grid_.assign(count_, kGrid);
     for (std::size_t t = 0; t < count_; ++t) {
       std::uint64_t state = hash_combine(
           options_.seed, token_key(static_cast<std::uint64_t>(tokens_.sequence[begin_ + t]),
@@ -100,6 +109,7 @@ class Replay {
     expert_.resize(count_ * k_);
     weight_.resize(count_ * k_);
     device_.resize(count_ * k_);
+    grid_.resize(count_);
     const std::size_t width = static_cast<std::size_t>(tokens_.layers) * k_;
     for (std::size_t t = 0; t < count_; ++t) {
       const std::size_t token = begin_ + t;
@@ -112,6 +122,7 @@ class Replay {
         device_[t * k_ + j] =
             selector_->device_for(layer, tokens_.chosen[from + j], transport_.rank(), key);
       }
+      grid_[t] = grid_for(std::span(weight_).subspan(t * k_, k_));
     }
   }
 
@@ -136,7 +147,7 @@ class Replay {
         for (std::size_t j = 0; j < k_; ++j) {
           const float scale = expert_scale(layer, expert_[t * k_ + j]);
           const bf16 output = to_bf16(to_float(rows_[t * hidden_ + i]) * scale);
-          want += on_grid(weight_[t * k_ + j] * to_float(output));
+          want += on_grid(weight_[t * k_ + j] * to_float(output), grid_[t]);
         }
         if (out_[t * hidden_ + i] != want) differ(layer, t, want, out_[t * hidden_ + i]);
       }

@@ -24,6 +24,7 @@ void add(LayerCounters& sum, const LayerCounters& more) {
   add(sum.dispatch_metadata, more.dispatch_metadata);
   add(sum.combine_metadata, more.combine_metadata);
   sum.cross_node_rows += more.cross_node_rows;
+  sum.intra_row_copies += more.intra_row_copies;
   sum.messages += more.messages;
 }
 
@@ -81,10 +82,11 @@ std::string exchange_text(const ExchangeReport& report) {
   text +=
       direction("dispatch", f.sent.dispatch_payload, f.sent.dispatch_metadata, f.median.dispatch_s);
   text += direction("combine", f.sent.combine_payload, f.sent.combine_metadata, f.median.combine_s);
-  text +=
-      fmt::format("{:<10}{:>10.3f} s  ({:.3f} to {:.3f} s; {} rows to other nodes, {} messages)\n",
-                  "both", f.median.total_s(), f.fastest_s, f.slowest_s,
-                  with_commas(f.sent.cross_node_rows), with_commas(f.sent.messages));
+  text += fmt::format(
+      "{:<10}{:>10.3f} s  ({:.3f} to {:.3f} s; {} rows to other nodes, {} copied "
+      "inside, {} messages)\n",
+      "both", f.median.total_s(), f.fastest_s, f.slowest_s, with_commas(f.sent.cross_node_rows),
+      with_commas(f.sent.intra_row_copies), with_commas(f.sent.messages));
   if (f.bound_s > 0)
     text += fmt::format(
         "bound: {} from the busiest node at {:.6g} Mbit/s take {:.3f} s; {:.2f} times that\n",
@@ -110,6 +112,7 @@ std::string exchange_json(const ExchangeReport& report) {
                       {"dispatch", json_of(f.sent.dispatch_payload, f.sent.dispatch_metadata)},
                       {"combine", json_of(f.sent.combine_payload, f.sent.combine_metadata)},
                       {"cross_node_rows", f.sent.cross_node_rows},
+                      {"intra_row_copies", f.sent.intra_row_copies},
                       {"entries", f.sent.entries},
                       {"messages", f.sent.messages},
                       {"busiest_link_bytes", f.busiest_link_bytes},

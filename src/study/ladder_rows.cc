@@ -37,7 +37,7 @@ std::vector<LadderSpec> all_ladder_rows() {
       {"dr+wrr", grouped(Replication::kDynamic), kWeightedRoundRobin, kHierarchical},
       {"grace", grouped(Replication::kDynamic), kTopologyAware, kHierarchical},
       {"grace+", preset_grace_plus(), kTopologyAware, kHierarchical},
-      {"grace+overlap", preset_grace_plus(), kTopologyAware, kHierarchical, Overlap::kBatch},
+      {"grace+overlap", preset_grace_plus(), kTopologyAware, kHierarchical, Overlap::kAuto},
   };
 }
 

@@ -99,6 +99,28 @@ TEST_F(BenchExchange, ExactReductionAndAGivenPlan) {
   EXPECT_THAT(misfit.err, HasSubstr("2 devices"));
 }
 
+// Such weights come of routers that scale by 16.
+TEST_F(BenchExchange, LargeWeightsHaveASumToo) {
+  RoutingTrace trace = replayed_trace();
+  for (std::size_t i = 0; i < trace.experts.size(); ++i)
+    trace.weights.push_back(16 + static_cast<float>(i % 7) / 3);
+  write_trace(trace_, trace);
+  const ProcessResult result = run_process(under_mpirun(2, bench({"--topology", "2x1"})));
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+}
+
+TEST_F(BenchExchange, SharedMemoryTakesEachRowOnce) {
+  const auto copies = [&](const std::string& intra) {
+    const ProcessResult result =
+        run_process(under_mpirun(3, bench({"--topology", "1x3", "--intra", intra})));
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return read_json(folder_ / "x.json")["intra_row_copies"].get<int>();
+  };
+  const int shared = copies("shared"), messages = copies("mpi");
+  EXPECT_LE(shared, 35 * 2) << "tokens x layers";
+  EXPECT_GT(messages, shared);
+}
+
 TEST_F(BenchExchange, RefusesBeforeItRuns) {
   const auto refusal = [&](const std::vector<std::string>& more) {
     const ProcessResult result = run_process(bench(more));

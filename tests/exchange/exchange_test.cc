@@ -202,14 +202,14 @@ TEST(Exchange, NamesAreReadAsTheyAreWritten) {
 }
 
 TEST(Exchange, WaysToOverlapAreReadAsTheyAreWritten) {
-  for (const Overlap o : {Overlap::kNone, Overlap::kStage, Overlap::kBatch})
+  for (const Overlap o : {Overlap::kNone, Overlap::kStage, Overlap::kBatch, Overlap::kAuto})
     EXPECT_EQ(parse_overlap(to_string(o)), o);
   for (const Packing p : {Packing::kNone, Packing::kSums, Packing::kRows, Packing::kAll})
     EXPECT_EQ(parse_packing(to_string(p)), p);
   for (const Intra i : {Intra::kMpi, Intra::kShared, Intra::kAuto})
     EXPECT_EQ(parse_intra(to_string(i)), i);
   EXPECT_EQ(error_of([] { parse_overlap("full"); }, ErrorCategory::kUsage),
-            "overlap: got 'full', wanted one of none, stage, batch");
+            "overlap: got 'full', wanted one of none, stage, batch, auto");
   EXPECT_EQ(error_of([] { parse_intra("nvlink"); }, ErrorCategory::kUsage),
             "intra: got 'nvlink', wanted one of mpi, shared, auto");
 }

@@ -95,7 +95,7 @@ TEST_P(Lossless, WhateverIsDoneMeanwhile) {
   DeploymentOptions options = demo_options(false);
   options.record_routing = true;
   options.plan = make_plan_file(folder, "grace", topology);
-  for (const Overlap overlap : {Overlap::kNone, Overlap::kStage, Overlap::kBatch}) {
+  for (const Overlap overlap : {Overlap::kNone, Overlap::kStage, Overlap::kBatch, Overlap::kAuto}) {
     for (const Intra intra : {Intra::kMpi, Intra::kShared}) {
       if (overlap == Overlap::kNone && intra == Intra::kMpi) continue;  // everywhere else here
       options.overlap = overlap;
