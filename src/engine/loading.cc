@@ -49,8 +49,8 @@ ModelLoader::ModelLoader(const ModelConfig& config, Checkpoint& checkpoint, cons
       backend_(backend),
       placement_(placement),
       read_ahead_(std::make_shared<ReadAhead>(
-          loading_order(checked(checkpoint, config), config, placement.plan, placement.context.device,
-                        placement.hashes.get()),
+          loading_order(checked(checkpoint, config), config, placement.plan,
+                        placement.context.device, placement.hashes.get()),
           kReadAhead, placement.hashes)) {}
 
 Bf16Weights ModelLoader::read(const std::string& name, const std::vector<std::int64_t>& shape) {

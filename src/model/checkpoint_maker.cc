@@ -99,7 +99,8 @@ class ShardWriter {
 };
 
 // Tensors in order, cut before a shard exceeds the size.
-std::vector<std::vector<ModelTensor>> cut_shards(std::vector<ModelTensor> tensors, double shard_gb) {
+std::vector<std::vector<ModelTensor>> cut_shards(std::vector<ModelTensor> tensors,
+                                                 double shard_gb) {
   std::vector<std::vector<ModelTensor>> shards(1);
   std::int64_t size = 0;
   for (ModelTensor& tensor : tensors) {
@@ -154,7 +155,8 @@ ModelConfig parsed(const OrderedJson& config) {
 
 std::int64_t checkpoint_bytes(const CheckpointRecipe& recipe) {
   std::int64_t total = 0;
-  for (const ModelTensor& tensor : model_tensors(parsed(config_of(recipe)))) total += tensor.bytes();
+  for (const ModelTensor& tensor : model_tensors(parsed(config_of(recipe))))
+    total += tensor.bytes();
   return total;
 }
 

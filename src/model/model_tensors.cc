@@ -14,7 +14,8 @@ void add_mlp(std::vector<ModelTensor>& to, const std::string& prefix, std::int64
   to.push_back({prefix + "down_proj.weight", {hidden, width}});
 }
 
-void add_latent_attention(std::vector<ModelTensor>& to, const std::string& p, const ModelConfig& c) {
+void add_latent_attention(std::vector<ModelTensor>& to, const std::string& p,
+                          const ModelConfig& c) {
   const LatentAttentionConfig& d = c.latent;
   const std::int64_t queries = std::int64_t{c.heads} * c.head_dim;
   if (d.query_rank > 0) {

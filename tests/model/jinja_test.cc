@@ -84,8 +84,9 @@ TEST(Jinja, WhatPythonHasAndWeHaveNotIsNeverTakenForMissing) {
   EXPECT_THAT(refusal("{% for x in [1] recursive %}{% endfor %}"), HasSubstr("got 'recursive'"));
 }
 
-// Python's views have no elements by number, its iterators no length, and are empty the second time:
-// a template that takes them for lists is refused where Python would go on with something else.
+// Python's views have no elements by number, its iterators no length, and are empty the second
+// time: a template that takes them for lists is refused where Python would go on with something
+// else.
 TEST(Jinja, WhatIsNoListIsNotTakenForOne) {
   const OrderedJson variables = {{"map", {{"k", "v"}}}, {"list", {1, 2}}};
   const auto refused = [&](const std::string& expression) {
@@ -106,8 +107,9 @@ TEST(Jinja, WhatIsNoListIsNotTakenForOne) {
   EXPECT_THAT(refused("range(2) + [1]"), HasSubstr("got a range and a list"));
   EXPECT_THAT(refused("range(2).stop"), HasSubstr(".stop: got a range"));
   EXPECT_THAT(refused("(1).real"), HasSubstr(".real: got an integer"));
-  EXPECT_THAT(refusal("{% set g = [1] | select %}{% for x in g %}{% endfor %}{{ g | list }}"),
-              HasSubstr("got an iterator (of map, select, reject, reverse or items) for the second"));
+  EXPECT_THAT(
+      refusal("{% set g = [1] | select %}{% for x in g %}{% endfor %}{{ g | list }}"),
+      HasSubstr("got an iterator (of map, select, reject, reverse or items) for the second"));
   EXPECT_THAT(refusal("{% for x in [1] %}{{ loop }}{% endfor %}"),
               HasSubstr("printing: got the state of a loop"));
   EXPECT_THAT(refusal("{% for x in [1] %}{{ loop | length }}{% endfor %}"),
@@ -120,12 +122,15 @@ TEST(Jinja, WhatIsNoListIsNotTakenForOne) {
 TEST(Jinja, SafeStringsAreOnlyPrinted) {
   for (const char* one : {"('a' | safe) + '<'", "'<' + ('a' | safe)", "('a' | safe) | upper",
                           "('a' | safe).strip()", "('a' | safe)[0]", "{'a': 1}['a' | safe]"})
-    EXPECT_THAT(refusal("{{ " + std::string(one) + " }}"), HasSubstr("a string marked safe")) << one;
+    EXPECT_THAT(refusal("{{ " + std::string(one) + " }}"), HasSubstr("a string marked safe"))
+        << one;
 }
 
 TEST(Jinja, ArgumentsWithoutNamesAreNotGuessed) {
-  EXPECT_THAT(refusal("{{ 1 | tojson(2) }}"), HasSubstr("an argument without a name, wanted indent="));
-  EXPECT_THAT(refusal("{{ '\\é' }}"), HasSubstr("a backslash before a character that is not ASCII"));
+  EXPECT_THAT(refusal("{{ 1 | tojson(2) }}"),
+              HasSubstr("an argument without a name, wanted indent="));
+  EXPECT_THAT(refusal("{{ '\\é' }}"),
+              HasSubstr("a backslash before a character that is not ASCII"));
 }
 
 TEST(Jinja, FloatsHoldTheirIntegers) {

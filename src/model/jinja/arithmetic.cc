@@ -87,13 +87,12 @@ Value floats(const std::string& symbol, double a, double b, const Place& at) {
   return float_division(a, b, symbol == "%");
 }
 
-// Whether a double holds the integer.
-void refuse_inexact(const std::string& symbol, const Value& number, const Place& at) {
+// An integer that a double need not hold.
+void refuse_inexact(const Value& number, const Place& at) {
   constexpr std::int64_t kExact = std::int64_t{1} << 53;
-  if (number.as<double>() != nullptr) return;
-  const std::int64_t value = as_integer(number, symbol, at);
+  const std::int64_t value = as_integer(number, "'/'", at);
   if (value > kExact || value < -kExact)
-    fail_at(at, "'" + symbol + "'", "an integer of more than 53 bits as a float", "a smaller one");
+    fail_at(at, "'/'", "an integer of more than 53 bits as a float", "a smaller one");
 }
 
 Value numbers(const std::string& symbol, const Value& a, const Value& b, const Place& at) {
@@ -103,8 +102,10 @@ Value numbers(const std::string& symbol, const Value& a, const Value& b, const P
   const bool stays = symbol != "/" && !(symbol == "**" && as_double(b) < 0);
   if (whole && stays)
     return integers(symbol, as_integer(a, symbol, at), as_integer(b, symbol, at), at);
-  refuse_inexact(symbol, a, at);
-  refuse_inexact(symbol, b, at);
+  if (whole && symbol == "/") {  // Python rounds the quotient once, not its operands
+    refuse_inexact(a, at);
+    refuse_inexact(b, at);
+  }
   return floats(symbol, as_double(a), as_double(b), at);
 }
 
@@ -134,8 +135,7 @@ bool is_whole(const Value& value) {
 
 Value joined(const Value& a, const Value& b, const Place& at) {
   if (a.text() != nullptr && b.text() != nullptr) return *a.text() + *b.text();
-  if (!is_list(a) || !is_list(b) || a.list()->kind != b.list()->kind)
-    no_operands("+", a, b, at);
+  if (!is_list(a) || !is_list(b) || a.list()->kind != b.list()->kind) no_operands("+", a, b, at);
   std::vector<Value> items = a.list()->items;
   items.insert(items.end(), b.list()->items.begin(), b.list()->items.end());
   return make_list(std::move(items), at, a.list()->kind);

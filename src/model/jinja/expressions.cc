@@ -80,8 +80,7 @@ std::vector<std::int64_t> slice_places(std::int64_t size, const Value& from, con
 
 Value sliced(const Value& object, const Value& from, const Value& to, const Value& step,
              const Place& at) {
-  const bool indexed =
-      !object.sequence(Sequence::kView) && !object.sequence(Sequence::kIterator);
+  const bool indexed = !object.sequence(Sequence::kView) && !object.sequence(Sequence::kIterator);
   if (const List* list = object.list(); list != nullptr && indexed) {
     std::vector<Value> items;
     for (const std::int64_t i :

@@ -62,8 +62,7 @@ Value count(const Value& value, ArgumentReader&, const Place& at) {
 // As the templates' usual environment has it: no escapes for HTML or for other than ASCII.
 Value tojson(const Value& value, const Arguments& all, const Place& at) {
   // Jinja's own first argument is the indent, that of the templates' environment is not.
-  if (!all.positional.empty())
-    fail_at(at, "tojson", "an argument without a name", "indent=");
+  if (!all.positional.empty()) fail_at(at, "tojson", "an argument without a name", "indent=");
   ArgumentReader arguments(all, "tojson", at);
   const Value* indent = arguments.next("indent");
   const Value* ascii = arguments.next("ensure_ascii");
@@ -127,9 +126,8 @@ Value reverse(const Value& value, ArgumentReader&, const Place& at) {
   std::reverse(items.begin(), items.end());
   // What Python cannot go through backwards, Jinja makes a list of.
   if (value.text() == nullptr)
-    return make_list(
-        std::move(items), at,
-        value.sequence(Sequence::kIterator) ? Sequence::kList : Sequence::kIterator);
+    return make_list(std::move(items), at,
+                     value.sequence(Sequence::kIterator) ? Sequence::kList : Sequence::kIterator);
   std::string text;
   for (const Value& item : items) text += *item.text();
   return text;

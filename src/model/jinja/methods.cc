@@ -37,8 +37,9 @@ void refuse_method(const Names& names, std::string_view name, const Value& objec
 
 // Of numbers, in Python.
 constexpr std::array<std::string_view, 13> kNumberNames{
-    "as_integer_ratio", "bit_count",  "bit_length", "conjugate", "denominator", "from_bytes", "fromhex",
-    "hex",              "imag",       "is_integer", "numerator", "real",        "to_bytes"};
+    "as_integer_ratio", "bit_count", "bit_length", "conjugate", "denominator",
+    "from_bytes",       "fromhex",   "hex",        "imag",      "is_integer",
+    "numerator",        "real",      "to_bytes"};
 constexpr std::array<std::string_view, 5> kRangeNames{"count", "index", "start", "step", "stop"};
 
 // What Python gives only attributes that we have not: views, iterators, strings marked safe.
@@ -139,7 +140,8 @@ Value dict_get(const Dict& dict, ArgumentReader& arguments, const Place& at) {
 
 Value dict_items(const Dict& dict, ArgumentReader&, const Place& at) {
   std::vector<Value> items;
-  for (const auto& [key, value] : dict.items) items.push_back(make_list({key, value}, at, Sequence::kTuple));
+  for (const auto& [key, value] : dict.items)
+    items.push_back(make_list({key, value}, at, Sequence::kTuple));
   return make_list(std::move(items), at, Sequence::kView);
 }
 

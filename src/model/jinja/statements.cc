@@ -139,7 +139,8 @@ Value loop_state(const std::vector<Value>& items, std::size_t i) {
                   {"depth", 1},
                   {"depth0", 0}};
   state->items["previtem"] = i > 0 ? items[i - 1] : Value(Undefined{"loop.previtem"});
-  state->items["nextitem"] = i + 1 < items.size() ? items[i + 1] : Value(Undefined{"loop.nextitem"});
+  state->items["nextitem"] =
+      i + 1 < items.size() ? items[i + 1] : Value(Undefined{"loop.nextitem"});
   state->items.insert(refused_of_loop().begin(), refused_of_loop().end());
   return state;
 }

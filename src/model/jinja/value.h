@@ -42,7 +42,7 @@ struct List {
   std::vector<Value> items;
   Sequence kind = Sequence::kList;
   int depth = 1;  // lists and mappings inside each other: bounded, so that recursion over them is
-  std::int64_t weight = 0;  // values and bytes of strings in it, bounded likewise
+  std::int64_t weight = 0;     // values and bytes of strings in it, bounded likewise
   mutable bool taken = false;  // an iterator that has been gone through
 };
 struct Dict {
