@@ -11,10 +11,19 @@ namespace {
 
 struct EvaluateArguments {
   std::vector<std::string> plans, traces;
-  std::string routing = "tar", json;
+  std::string routing = "tar", json, cluster;
   bool per_layer = false;
   int threads = 0;
 };
+
+void set_cluster(Evaluation& evaluation, const std::string& file) {
+  const Cluster cluster = read_cluster(file);
+  for (const JudgedPlan& judged : evaluation.plans)
+    if (judged.plan.topology != cluster.topology)
+      fail_usage({judged.file, "a plan for " + judged.plan.topology.to_string(),
+                  cluster.topology.to_string() + ", as in " + file, "judge it without --cluster"});
+  evaluation.devices = cluster.devices;
+}
 
 void evaluate_plans(const EvaluateArguments& a, bool json_wanted) {
   const bool json_only = json_wanted && (a.json.empty() || a.json == "-");
@@ -24,8 +33,11 @@ void evaluate_plans(const EvaluateArguments& a, bool json_wanted) {
   const auto plan_names = file_labels(a.plans), trace_names = file_labels(a.traces);
   for (std::size_t p = 0; p < a.plans.size(); ++p)
     evaluation.plans.push_back({plan_names[p], a.plans[p], read_plan(a.plans[p])});
+  if (!a.cluster.empty()) set_cluster(evaluation, a.cluster);
   for (std::size_t t = 0; t < a.traces.size(); ++t)
     judge(evaluation, trace_names[t], a.traces[t], read_trace(a.traces[t]), a.threads);
+  for (const std::string& warning : evaluation.warnings)
+    fmt::print(stderr, "{}\n", printable(warning));
   if (json_only)
     fmt::print("{}", evaluation_json(evaluation));
   else
@@ -42,6 +54,8 @@ void add_evaluate(CLI::App& app, Action& action) {
   command->add_option("--plan", a->plans, "plan to judge (repeat; the first is compared with)")
       ->required();
   command->add_option("--trace", a->traces, "routing trace to judge it on (repeat)")->required();
+  command->add_option("--cluster", a->cluster,
+                      "cluster file: tell balance as work over the devices' speeds too");
   command->add_option("--routing", a->routing, "primary | wrr | tar")->capture_default_str();
   command->add_flag("--per-layer", a->per_layer, "also every layer");
   const CLI::Option* json =

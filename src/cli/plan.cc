@@ -6,29 +6,37 @@
 
 #include "base/files.h"
 #include "base/progress.h"
+#include "base/quantities.h"
 #include "base/safetensors.h"
 #include "cli/commands.h"
 #include "model/model_config.h"
 #include "planner/evaluate.h"
 #include "planner/planner.h"
-#include "report/plan_diff.h"
+#include "planner/settings.h"
+#include "report/moves_text.h"
 #include "report/plan_text.h"
 #include "trace/statistics.h"
 
 namespace gracemoe {
 namespace {
 
+constexpr double kDefaultSteps = 100'000;
+
 struct PlanArguments {
   std::string trace, out, preset, topology, ratio, replication, routing = "tar", from, model;
   std::string eplb_policy, balance_on = "tokens";
   int nodes = 0, devices = 0, hidden = 0, expert_width = 0, expert_groups = -1;
   int holdout = 5;
-  double budget = 0, bound = 0, effort = 0, time_limit = 0, tokens_per_device = 512,
-         steps = 100'000;
+  double budget = 0, bound = 0, effort = 0, time_limit = 0, tokens_per_device = 512, steps = 0;
   double device_memory_gb = 0;
   bool same_slots = false, quiet = false, curve = false;
   std::uint64_t seed = 0;
 };
+
+bool has_memory(const Cluster& cluster) {
+  return std::any_of(cluster.devices.begin(), cluster.devices.end(),
+                     [](const DeviceSpec& d) { return d.memory_bytes > 0; });
+}
 
 Cluster cluster_of(const PlanArguments& a) {
   if (!a.topology.empty() && (a.nodes > 0 || a.devices > 0))
@@ -38,6 +46,9 @@ Cluster cluster_of(const PlanArguments& a) {
                 "--nodes N --devices G (devices a node), or --topology NxG or a cluster file", ""});
   Cluster cluster = a.topology.empty() ? Cluster::uniform(Topology::grid(a.nodes, a.devices))
                                        : cluster_from_option(a.topology);
+  if (a.device_memory_gb > 0 && has_memory(cluster))
+    fail_usage({"memory of the devices", "--device-memory, and memory_gb in " + a.topology,
+                "one of the two", ""});
   if (a.device_memory_gb > 0)
     for (DeviceSpec& device : cluster.devices) device.memory_bytes = a.device_memory_gb * 1e9;
   return cluster;
@@ -56,9 +67,9 @@ ExpertShape shape_of(const PlanArguments& a, const Cluster& cluster) {
   }
   if (a.hidden > 0) return {a.hidden, a.expert_width};
   if (cluster.compute.hidden > 0) return {cluster.compute.hidden, cluster.compute.expert_width};
-  if (a.device_memory_gb > 0)
-    fail_usage({"--device-memory", "no size of an expert",
-                "--model DIR, or --hidden N and --expert-width N", ""});
+  if (has_memory(cluster))
+    fail_usage({a.device_memory_gb > 0 ? "--device-memory" : "memory_gb in " + a.topology,
+                "no size of an expert", "--model DIR, or --hidden N and --expert-width N", ""});
   return {};
 }
 
@@ -73,6 +84,8 @@ void set_search(PlannerOptions& options, const PlanArguments& a) {
   only_search(a.same_slots, "--same-slots");
   only_search(a.balance_on != "tokens", "--balance-on");
   only_search(!a.from.empty(), "--from");
+  if (a.steps > 0 && a.from.empty())
+    fail_usage({"--steps", "no --from", "a plan to start from", ""});
   only_search(a.device_memory_gb > 0, "--device-memory");
   if (a.bound > 0) options.balance_bound = a.bound;
   if (a.effort > 0) options.effort = a.effort;
@@ -155,49 +168,10 @@ void print_curves(const Plan& plan, bool every_layer) {
   if (!memory.empty()) fmt::print("\n{}", memory);
 }
 
-// One line a layer: "layer 3: expert 12 0>2, expert 40 +3, expert 41 -1".
-void print_moves(const Plan& from, const Plan& plan, const RoutingTrace& trace,
-                 const CostModel& model) {
-  const std::vector<LayerDiff> layers = compare_plans(from, plan);
-  const LayerDiff total = total_of(layers);
-  const int arriving = total.moved + total.added;
-  if (arriving + total.dropped == 0) {
-    fmt::print("the old plan is kept: no change found would pay for moving experts\n");
-    return;
-  }
-  fmt::print("{} experts move, {} copies are added, {} dropped: {} to send, {} by the cost model\n",
-             total.moved, total.added, total.dropped,
-             human_bytes(arriving * model.workload.expert_bytes),
-             human_seconds(moving_seconds(model, arriving)));
-  if (trace.tokens() > 0) {
-    const auto ms = [&](const Plan& p) {
-      return 1e3 *
-             mean_layer_time(model, evaluate(p, trace, RoutingPolicy::kTopologyAware)).total_s();
-    };
-    fmt::print(
-        "a layer's time, predicted on the text planned on: {:.3f} ms before, {:.3f} ms after\n",
-        ms(from), ms(plan));
-  }
-  for (std::size_t l = 0; l < layers.size(); ++l) {
-    if (layers[l].changes.empty()) continue;
-    std::string line;
-    for (const ExpertChange& c : layers[l].changes) {
-      line += fmt::format("{}expert {}", line.empty() ? "" : ", ", c.expert);
-      const std::size_t pairs = std::min(c.only_before.size(), c.only_after.size());
-      for (std::size_t i = 0; i < pairs; ++i)
-        line += fmt::format(" {}>{}", c.only_before[i], c.only_after[i]);
-      for (std::size_t i = pairs; i < c.only_before.size(); ++i)
-        line += fmt::format(" -{}", c.only_before[i]);
-      for (std::size_t i = pairs; i < c.only_after.size(); ++i)
-        line += fmt::format(" +{}", c.only_after[i]);
-    }
-    fmt::print("  layer {}: {}\n", l, line);
-  }
-}
-
 struct Parts {
   RoutingStatistics fit;
   RoutingTrace seen, held_out;  // held_out empty: nothing to evaluate on but what planning saw
+  bool from_statistics = false;
 };
 
 // A statistics file has no tokens to replay; a trace is split.
@@ -205,11 +179,25 @@ Parts read_parts(const PlanArguments& a) {
   const SafetensorsFile file(a.trace);
   const auto format = file.metadata().find("format");
   if (format != file.metadata().end() && format->second == "moe-stats")
-    return {read_statistics(a.trace), {}, {}};
+    return {read_statistics(a.trace), {}, {}, true};
   RoutingTrace trace = read_trace(a.trace);
   if (a.holdout < 2) return {count_statistics(trace), std::move(trace), {}};
   TraceSplit split = split_by_sequence(trace, a.holdout);
   return {count_statistics(split.fit), std::move(split.fit), std::move(split.held_out)};
+}
+
+// What a search bounds where devices differ in speed; their load alone says little then.
+void print_work(const Plan& contiguous, const Plan& plan, const RoutingTrace& trace,
+                RoutingPolicy routing, const Cluster& cluster) {
+  const auto unequal = [&](const DeviceSpec& d) { return d.speed != cluster.devices[0].speed; };
+  if (std::none_of(cluster.devices.begin(), cluster.devices.end(), unequal)) return;
+  const auto work = [&](const Plan& p) {
+    return work_max_over_mean(evaluate(p, trace, routing), cluster.devices);
+  };
+  fmt::print("devices differ in speed; their work, load over speed, max/mean: contiguous {:.3f}",
+             work(contiguous));
+  if (plan.preset != contiguous.preset) fmt::print(", {} {:.3f}", plan.preset, work(plan));
+  fmt::print("\n");
 }
 
 void print_outcome(const Plan& plan, const Parts& parts, RoutingPolicy routing,
@@ -221,8 +209,9 @@ void print_outcome(const Plan& plan, const Parts& parts, RoutingPolicy routing,
       with_commas(parts.seen.tokens()), with_commas(judge.tokens()),
       held_out ? "that planning did not see" : "that planning saw too (no part was held out)",
       to_string(routing));
-  print_expectation(make_plan(parts.fit, plan.topology, preset_contiguous()), plan, judge, routing,
-                    model);
+  const Plan contiguous = make_plan(parts.fit, plan.topology, preset_contiguous());
+  print_expectation(contiguous, plan, judge, routing, model);
+  print_work(contiguous, plan, judge, routing, model.cluster);
 }
 
 void plan(const PlanArguments& a) {
@@ -243,8 +232,9 @@ void plan(const PlanArguments& a) {
   if (a.device_memory_gb > 0 && a.budget == 0)
     options.memory_budget = budget_in_memory(input.model, parts.fit);
   input.from = a.from.empty() ? nullptr : &from;
-  input.steps = a.steps;
-  fmt::print("{}\n", describe(options));
+  input.steps = a.steps > 0 ? a.steps : kDefaultSteps;
+  fmt::print("{}\n", describe(options, input));
+  if (const std::string note = budget_note(options, input); !note.empty()) fmt::print("{}\n", note);
   Plan plan = make_plan(input, options);
   const bool kept = !a.from.empty() && plan == from;
   if (replay && !kept) {
@@ -253,13 +243,20 @@ void plan(const PlanArguments& a) {
     note_predicted_time(plan, metrics, input.model);
   }
   write_plan(a.out, plan);
-  fmt::print("{}: {} layers, {} experts on {} (nodes x devices), {} copies\n", a.out,
-             plan.layers.size(), plan.num_experts, cluster.topology.to_string(), plan.copies());
-  if (!a.from.empty()) print_moves(from, plan, parts.seen, input.model);
+  fmt::print("{}: {}, {} on {} (nodes x devices), {}\n", a.out,
+             counted(static_cast<std::int64_t>(plan.layers.size()), "layer"),
+             counted(plan.num_experts, "expert"), cluster.topology.to_string(),
+             counted(plan.copies(), "copy", "copies"));
+  if (!a.from.empty())
+    fmt::print("{}", moves_text(from, plan, parts.seen, input.model, input.steps));
   if (replay)
     print_outcome(plan, parts, routing, input.model);
   else
-    fmt::print("made from statistics: without a trace there are no tokens to say what to expect\n");
+    fmt::print("{}\n", parts.from_statistics
+                           ? "made from statistics: without a trace there are no tokens to say "
+                             "what to expect"
+                           : "the trace has no tokens to plan by: experts stand in order, and "
+                             "nothing says what to expect");
   fmt::print("predicted times: {}\n", describe(input.model));
   print_curves(plan, a.curve);
   const std::string memory =
@@ -278,14 +275,17 @@ void add_cluster_options(CLI::App& command, PlanArguments& a) {
           "--device-memory", a.device_memory_gb,
           "grace+: GB (10^9 bytes) each device has for experts' weights of all layers (with "
           "the shape of an expert); all of it is used unless --memory-budget says less")
+      ->check(CLI::Range(0.0, 1e9))
       ->check(CLI::PositiveNumber);
   command.add_option("--model", a.model, "model folder, for the shape of an expert");
-  command.add_option("--hidden", a.hidden, "instead: its input width")->check(CLI::PositiveNumber);
+  command.add_option("--hidden", a.hidden, "instead: its input width")
+      ->check(CLI::Range(1, 1 << 24));
   command.add_option("--expert-width", a.expert_width, "and its inner width")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 1 << 24));
   command
       .add_option("--tokens-per-device", a.tokens_per_device,
                   "tokens of a step on each device, for predicted times")
+      ->check(CLI::Range(0.0, 1e9))
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
 }
@@ -313,12 +313,13 @@ void add_search_options(CLI::App& command, PlanArguments& a) {
       .add_option("--time-limit", a.time_limit,
                   "grace+: seconds after which no new search begins (the plan then depends on the "
                   "machine)")
+      ->check(CLI::Range(0.0, 1e9))
       ->check(CLI::PositiveNumber);
   command.add_option("--from", a.from,
                      "old plan: change it only where that pays for moving the weights");
-  command.add_option("--steps", a.steps, "with --from: steps that the new plan will serve")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+  command
+      .add_option("--steps", a.steps, "with --from: steps that the new plan will serve  [100000]")
+      ->check(CLI::Range(1.0, 1e15));
   command.add_flag("--quiet", a.quiet, "no progress bar");
 }
 

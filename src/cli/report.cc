@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "cli/commands.h"
+#include "plan/checkpoint.h"
 #include "report/evaluation.h"
 #include "report/html_report.h"
 #include "report/ladder.h"
@@ -22,6 +23,15 @@ bool presets_repeat(const std::vector<Plan>& plans) {
   std::set<std::string> presets;
   for (const Plan& plan : plans) presets.insert(plan.preset);
   return presets.size() < plans.size();
+}
+
+void warn_of_other_checkpoints(const ReportArguments& a, const std::vector<Plan>& plans,
+                               const RoutingTrace& trace) {
+  for (std::size_t p = 0; p < plans.size(); ++p) {
+    const std::string warning =
+        checkpoint_warning(plans[p], a.plans[p], a.trace, trace.model, trace.fingerprint);
+    if (!warning.empty()) fmt::print(stderr, "{}\n", printable(warning));
+  }
 }
 
 void report(const ReportArguments& a) {
@@ -42,6 +52,7 @@ void report(const ReportArguments& a) {
   if (!a.trace.empty()) {
     trace = read_trace(a.trace);
     input.trace = &trace;
+    warn_of_other_checkpoints(a, input.plans, trace);
   }
   if (!input.runs.empty()) print_ladder(input.runs);
   if (!a.ladder.empty()) write_ladder_json(a.ladder, input.runs);

@@ -2,7 +2,6 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "base/progress.h"
 #include "interop/convert_placement.h"
 
 namespace gracemoe {
@@ -31,15 +30,15 @@ Format default_target(Format from) {
 
 }  // namespace
 
-std::string counted(std::int64_t count, const std::string& noun) {
-  return with_commas(count) + " " + noun + (count == 1 ? "" : "s");
-}
-
 void say_layers(const LayerNumbers& numbers, Lines& lines) {
   if (numbers.absolute.empty()) return;
-  lines.push_back("layers: " + layer_list_text(numbers.absolute) + " of the model" +
-                  (numbers.hidden > 0 ? "'s " + std::to_string(numbers.hidden) : "") +
-                  " are its MoE layers 0 to " + std::to_string(numbers.absolute.size() - 1));
+  const std::string of =
+      " of the model" + (numbers.hidden > 0 ? "'s " + std::to_string(numbers.hidden) : "");
+  const std::string list = layer_list_text(numbers.absolute);
+  lines.push_back(numbers.absolute.size() == 1
+                      ? "layers: layer " + list + of + " is its MoE layer 0"
+                      : "layers: " + list + of + " are its MoE layers 0 to " +
+                            std::to_string(numbers.absolute.size() - 1));
 }
 
 std::vector<std::string> convert(const ConvertOptions& options) {

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "base/progress.h"
+#include "base/quantities.h"
 #include "interop/convert_placement.h"
 #include "interop/sglang.h"
 #include "interop/sglang_recorder.h"

@@ -8,12 +8,14 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/progress.h"
+#include "base/quantities.h"
 #include "base/safetensors.h"
 #include "interop/padding.h"
 #include "interop/sglang.h"
 #include "interop/tensorrt_llm.h"
 #include "interop/vllm.h"
 #include "interop/vllm_ascend.h"
+#include "plan/checkpoint.h"
 
 namespace gracemoe {
 namespace {
@@ -121,10 +123,26 @@ Evidence read_evidence(const ConvertOptions& options) {
   return evidence;
 }
 
-void pad(const ConvertOptions& options, const Topology& topology, SlotPlacement& placement,
-         Lines& lines) {
+void warn_of_other_checkpoint(const ConvertOptions& options, const Source& source,
+                              const Evidence& evidence, Lines& lines) {
+  const auto warn = [&](const std::string& file, const std::string& model,
+                        const std::string& fingerprint) {
+    const std::string warning =
+        checkpoint_warning(*source.plan, source.name, file, model, fingerprint);
+    if (!warning.empty()) lines.push_back(warning);
+  };
+  if (!source.plan) return;
+  warn("the model folder", options.model, options.fingerprint);
+  const std::string file = options.evidence.string();
+  if (evidence.trace) warn(file, evidence.trace->model, evidence.trace->fingerprint);
+  if (evidence.statistics) warn(file, evidence.statistics->model, evidence.statistics->fingerprint);
+}
+
+void pad(const ConvertOptions& options, const Topology& topology, Source& source, Lines& lines) {
+  SlotPlacement& placement = source.placement;
   const std::int64_t before = placement.instances();
   const Evidence evidence = read_evidence(options);
+  warn_of_other_checkpoint(options, source, evidence, lines);
   const PaddingCost cost = pad_slots(placement, topology, options.slots, evidence.view());
   if (cost.added == 0) {
     lines.push_back("padding: none, every device has the same number of slots");
@@ -278,8 +296,10 @@ void say_written(const SlotPlacement& placement, const ConvertOptions& options, 
   const LayerNumbers numbers = numbers_to_write(options.choice, placement.numbers,
                                                 static_cast<int>(placement.layers.size()));
   const std::string all = to == Format::kSglang ? " of " + std::to_string(numbers.hidden) : "";
-  lines.push_back("layers: written as the model's layers " + layer_list_text(numbers.absolute) +
-                  all + " (--moe-layers, --first-dense, --hidden-layers say otherwise)");
+  lines.push_back("layers: written as the model's " +
+                  std::string(numbers.absolute.size() == 1 ? "layer " : "layers ") +
+                  layer_list_text(numbers.absolute) + all +
+                  " (--moe-layers, --first-dense, --hidden-layers say otherwise)");
 }
 
 void write_as_other(const ConvertOptions& options, Source& source,
@@ -294,7 +314,7 @@ void write_as_other(const ConvertOptions& options, Source& source,
                       "; the format has one an expert");
     keep_layer(options, placement);
   } else if (placement.devices > 0) {
-    pad(options, *topology, placement, lines);
+    pad(options, *topology, source, lines);
   }
   write_file(options.out, text_of(placement, options, to, source.name));
   say_written(placement, options, to, lines);

@@ -15,8 +15,6 @@ void convert_placement(const ConvertOptions& options, Format from, Format to, Li
 void convert_loads(const ConvertOptions& options, Format from, std::optional<Format> to,
                    Lines& lines);
 
-// "1 layer", "2 layers", "12,345 tokens"
-std::string counted(std::int64_t count, const std::string& noun);
 void say_layers(const LayerNumbers& numbers, Lines& lines);
 
 }  // namespace gracemoe

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "plan/checkpoint.h"
 
 namespace gracemoe {
 namespace {
@@ -41,9 +42,21 @@ void check_expert(const std::vector<Instance>& instances, int expert, const std:
   }
 }
 
+void check_finite(std::initializer_list<double> figures, const std::string& what) {
+  for (const double figure : figures)
+    if (!std::isfinite(figure))
+      fail_input({what, std::isnan(figure) ? "NaN" : "infinity", "finite numbers",
+                  "plan with figures of the size that real clusters and steps have"});
+}
+
 void check_notes(const LayerPlan& layer, const std::string& what, int devices) {
   for (const double note : {layer.ratio, layer.skew, layer.nodes_visited})
     if (!std::isfinite(note)) refuse(what, "NaN or infinity among its notes", "finite numbers");
+  check_finite({layer.predicted_time.cross_node_s, layer.predicted_time.intra_node_s,
+                layer.predicted_time.compute_s},
+               what + ": predicted_time_s");
+  for (const RatioPoint& p : layer.ratio_curve)
+    check_finite({p.ratio, p.deviation, p.utilisation}, what + ": ratio_curve");
   const std::vector<double>& load = layer.predicted_load;
   if (!load.empty() && load.size() != static_cast<std::size_t>(devices))
     refuse(what + ": predicted_load", std::to_string(load.size()) + " numbers",
@@ -85,6 +98,9 @@ int Plan::copies() const {
 
 void validate(const Plan& plan, const std::string& name) {
   if (plan.layers.empty()) refuse(name, "no layer", "at least one MoE layer");
+  for (const MemoryPoint& p : plan.memory_curve)
+    check_finite({p.extra_memory, p.nodes_visited, p.load_max_over_mean, p.layer_time_s},
+                 name + ": memory_curve");
   std::vector<int> last_user(static_cast<std::size_t>(plan.topology.devices()));
   for (std::size_t l = 0; l < plan.layers.size(); ++l) {
     const LayerPlan& layer = plan.layers[l];
@@ -109,8 +125,7 @@ void check_plan_fits(const Plan& plan, const PlanTarget& target, const std::stri
          plan.model + " with " + shape_text(layers, plan.num_experts, plan.top_k),
          target.model + " with " + shape_text(target.layers, target.num_experts, target.top_k),
          replan});
-  if (!plan.fingerprint.empty() && !target.fingerprint.empty() &&
-      plan.fingerprint != target.fingerprint)
+  if (other_checkpoint(plan, target.fingerprint))
     fail_input({name + ": this plan is for another checkpoint",
                 plan.model + ", fingerprint " + plan.fingerprint,
                 target.model + ", fingerprint " + target.fingerprint, replan});

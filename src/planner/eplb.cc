@@ -162,6 +162,10 @@ int groups_to_use(int experts, const EplbOptions& o) {
 
 }  // namespace
 
+bool hierarchical_fits(int experts, const EplbOptions& options) {
+  return fits_hierarchical(experts, options.groups, options);
+}
+
 EplbLayer eplb(std::span<const double> load, const EplbOptions& options) {
   check(load, options);
   const int groups = groups_to_use(static_cast<int>(load.size()), options);

@@ -41,6 +41,10 @@ struct EplbLayer {
 // load is negative or not finite. Cost: O(slots log slots).
 EplbLayer eplb(std::span<const double> load, const EplbOptions& options);
 
+// Whether groups, nodes and devices divide as the hierarchical policy needs it, so that kAuto is
+// kHierarchical.
+bool hierarchical_fits(int experts, const EplbOptions& options);
+
 // Every slot of an expert serves an equal share: [devices] loads, and the largest over the mean
 // (1 where nothing is loaded).
 std::vector<double> slot_loads(const EplbLayer& layer, std::span<const double> load, int devices);

@@ -290,6 +290,24 @@ PlanMetrics evaluate(const Plan& plan, const RoutingTrace& trace, RoutingPolicy 
   return metrics;
 }
 
+double work_max_over_mean(const RoutingMetrics& layer, const std::vector<DeviceSpec>& devices) {
+  GM_CHECK(layer.load.size() == devices.size(), "metrics are of another cluster");
+  double load = 0, speed = 0, busiest = 0;
+  for (std::size_t d = 0; d < devices.size(); ++d) {
+    const auto own = static_cast<double>(layer.load[d]);
+    load += own;
+    speed += devices[d].speed;
+    busiest = std::max(busiest, own / devices[d].speed);
+  }
+  return load > 0 ? busiest * speed / load : 0;
+}
+
+double work_max_over_mean(const PlanMetrics& metrics, const std::vector<DeviceSpec>& devices) {
+  double sum = 0;
+  for (const RoutingMetrics& layer : metrics.layers) sum += work_max_over_mean(layer, devices);
+  return metrics.layers.empty() ? 0 : sum / static_cast<double>(metrics.layers.size());
+}
+
 void note_nodes_visited(Plan& plan, const PlanMetrics& metrics) {
   GM_CHECK(plan.layers.size() == metrics.layers.size(), "metrics are of another plan");
   for (std::size_t l = 0; l < plan.layers.size(); ++l)

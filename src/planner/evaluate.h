@@ -11,6 +11,7 @@
 
 #include "plan/plan.h"
 #include "routing/replica_selector.h"
+#include "topology/cluster.h"
 #include "trace/routing_trace.h"
 
 namespace gracemoe {
@@ -70,6 +71,11 @@ struct PlanMetrics {
 // hardware thread; no influence on the result. Cost: about 10 ns a (token, layer, expert).
 PlanMetrics evaluate(const Plan& plan, const RoutingTrace& trace, RoutingPolicy policy,
                      int threads = 0);
+
+// Busiest over mean device of load / speed, the mean being all load over all speed: what a search
+// bounds where devices differ. 0 where nothing is loaded. Of a layer, and the mean over layers.
+double work_max_over_mean(const RoutingMetrics& layer, const std::vector<DeviceSpec>& devices);
+double work_max_over_mean(const PlanMetrics& metrics, const std::vector<DeviceSpec>& devices);
 
 // Stores each layer's nodes_visited in the plan.
 void note_nodes_visited(Plan& plan, const PlanMetrics& metrics);

@@ -118,14 +118,10 @@ class Planner {
 
   VisitProblem problem(const TokenBits& tokens, int layer, double bound) const {
     std::vector<double> presence;
-    if (moves_.from != nullptr) {
-      presence.assign(static_cast<std::size_t>(experts() * cluster_.places()), moves_.per_instance);
-      const auto old = places_of(moves_.from->layers[static_cast<std::size_t>(layer)], cluster_);
-      for (std::size_t e = 0; e < old.size(); ++e)
-        for (const int place : old[e])
-          presence[e * static_cast<std::size_t>(cluster_.places()) +
-                   static_cast<std::size_t>(place)] = 0;
-    }
+    if (moves_.from != nullptr)
+      presence =
+          arrival_costs(places_of(moves_.from->layers[static_cast<std::size_t>(layer)], cluster_),
+                        cluster_, moves_.per_instance);
     return place_problem(tokens, trace_.top_k, cluster_, goal(bound), std::move(presence));
   }
 
@@ -266,10 +262,10 @@ class Planner {
     const SearchGoal how = goal(options_.balance_bound);
     const LayerPlan* keep = moves_.from != nullptr ? &moves_.from->layers[l] : nullptr;
     layers_[l] = search_devices(state, cluster_, how, annealing(4),
-                                hash_combine(options_.seed + 2, l), keep, moves_.per_instance);
+                                hash_combine(options_.seed + 2, l), keep, moves_.inside_node);
     if (keep != nullptr) relief -= keep_copies(layers_[l], *keep, cluster_, relief);
     relieve(layers_[l], *state.problem().tokens, trace_.top_k, cluster_, how, relief,
-            moves_.per_instance);
+            moves_.inside_node);
   }
 
   // Copies left over (rounding, relief that was not needed) go one by one to where they save most.

@@ -33,7 +33,10 @@ struct GracePlusOptions {
 // What a copied expert costs when the plan should grow out of an old one.
 struct MoveCost {
   const Plan* from = nullptr;  // of the same shape and devices
-  double per_instance = 0;     // visits per token, for an instance where the old plan has none
+  // In visits per token, for an instance where the old plan has none: from another node over the
+  // mean link (node_cost says how much dearer a pair's is), or from a device of the same node.
+  double per_instance = 0;
+  double inside_node = 0;
 };
 
 struct GracePlusResult {

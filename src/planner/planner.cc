@@ -10,6 +10,7 @@
 #include "planner/c2r.h"
 #include "planner/parallel.h"
 #include "planner/search_plan.h"
+#include "planner/settings.h"
 
 namespace gracemoe {
 namespace {
@@ -37,25 +38,20 @@ void check(const RoutingStatistics& statistics, const Topology& topology,
                 "how often pairs of experts serve the same token",
                 "plan from a routing trace, or use a preset that needs loads only: contiguous, "
                 "eplb, balance or grace+"});
-}
-
-// The same number on every device, enough for every expert, none holding one twice.
-int slots_a_device(int experts, int devices, double budget) {
-  const auto per_device = static_cast<int>(std::floor(budget * experts / devices + 1e-9));
-  return std::clamp(per_device, (experts + devices - 1) / devices, experts);
+  const bool groups_on_nodes =
+      (options.placement == Placement::kBalance && options.expert_groups > 0) ||
+      (options.placement == Placement::kEplb && options.eplb_policy == EplbPolicy::kHierarchical);
+  if (groups_on_nodes && !topology.uniform())
+    fail_usage({"preset " + options.preset + ": groups of experts that stay on a node",
+                "nodes of " + topology.to_string() + " devices", "nodes of equal size",
+                options.placement == Placement::kBalance ? "leave --expert-groups out"
+                                                         : "take the global policy"});
 }
 
 LayerPlan eplb_layer(std::span<const double> load, const Topology& topology,
                      const PlannerOptions& options) {
-  const int devices = topology.devices();
-  EplbOptions eplb_options;
-  eplb_options.devices = devices;
-  eplb_options.nodes = topology.uniform() ? topology.nodes() : 1;
-  eplb_options.slots =
-      devices * slots_a_device(static_cast<int>(load.size()), devices, options.memory_budget);
-  eplb_options.groups = options.expert_groups;
-  eplb_options.policy = options.eplb_policy;
-  return eplb_plan(eplb(load, eplb_options), load, devices);
+  const EplbOptions how = eplb_options(options, topology, static_cast<int>(load.size()));
+  return eplb_plan(eplb(load, how), load, topology.devices());
 }
 
 LayerPlan balance_layer_plan(std::span<const double> load, const Cluster& cluster,
@@ -97,23 +93,24 @@ LayerPlan plan_layer(const RoutingStatistics& statistics, int layer, const Clust
   return plan;
 }
 
-Plan empty_plan(const RoutingStatistics& statistics, const Topology& topology,
-                const PlannerOptions& options) {
+Plan empty_plan(const PlannerInput& input, const PlannerOptions& options) {
+  const RoutingStatistics& statistics = *input.statistics;
   Plan plan;
   plan.preset = options.preset;
-  plan.settings = describe(options);
+  plan.settings = describe(options, input);
   plan.model = statistics.model;
   plan.fingerprint = statistics.fingerprint;
   plan.num_experts = statistics.num_experts;
   plan.top_k = statistics.top_k;
-  plan.topology = topology;
+  plan.topology = input.model.cluster.topology;
   plan.layers.resize(static_cast<std::size_t>(statistics.layers));
   return plan;
 }
 
-Plan make_layers(const RoutingStatistics& statistics, const Cluster& cluster,
-                 const PlannerOptions& options) {
-  Plan plan = empty_plan(statistics, cluster.topology, options);
+Plan make_layers(const PlannerInput& input, const PlannerOptions& options) {
+  const RoutingStatistics& statistics = *input.statistics;
+  const Cluster& cluster = input.model.cluster;
+  Plan plan = empty_plan(input, options);
   parallel_for(statistics.layers, options.threads, [&](int layer) {
     plan.layers[static_cast<std::size_t>(layer)] = plan_layer(statistics, layer, cluster, options);
   });
@@ -124,15 +121,18 @@ Plan make_layers(const RoutingStatistics& statistics, const Cluster& cluster,
 
 Plan make_plan(const PlannerInput& input, const PlannerOptions& options) {
   check(*input.statistics, input.model.cluster.topology, options);
-  if (options.placement != Placement::kSearch)
-    return make_layers(*input.statistics, input.model.cluster, options);
+  if (options.placement != Placement::kSearch) {
+    Plan plan = make_layers(input, options);
+    check_memory(plan, input.model.cluster, input.model.workload.expert_bytes);
+    return plan;
+  }
   // grace's placement is among the search's beginnings; without an affinity, the order is.
   PlannerOptions start = preset_grace();
   if (input.statistics->affinity.empty()) start = preset_contiguous();
   start.seed = options.seed;
   start.threads = options.threads;
-  Plan plan = empty_plan(*input.statistics, input.model.cluster.topology, options);
-  search_plan(input, options, make_layers(*input.statistics, input.model.cluster, start), plan);
+  Plan plan = empty_plan(input, options);
+  search_plan(input, options, make_layers(input, start), plan);
   return plan;
 }
 

@@ -70,7 +70,7 @@ const char* to_string(Replication replication);
 // "auto", "hierarchical", "global". Error (kUsage) on others.
 EplbPolicy parse_eplb_policy(const std::string& text);
 
-// One line with every choice that shapes the plan, as stored in Plan::settings.
+// One line with every choice that shapes the plan, whatever the input (settings.h: with it).
 std::string describe(const PlannerOptions& options);
 
 struct PlannerInput {
@@ -86,17 +86,14 @@ struct PlannerInput {
 
 // The plan takes model, fingerprint and shapes from the statistics. Deterministic for the options'
 // seed (and without a time limit). Statistics without a single token give groups in order without
-// replicas. Errors: kInput where the preset needs an affinity that is unknown, or memory does not
-// suffice; kUsage where experts x devices exceeds 2^27.
+// replicas. Errors: kInput where the preset needs an affinity that is unknown, or the devices'
+// memory does not suffice; kUsage where experts x devices exceeds 2^27, or groups of experts are to
+// stay on nodes of unequal size.
 // Cost: layers * experts^3 for kHierarchical; 48 layers of 128 experts take about half a second on
 // one core. kSearch: docs/planner.md.
 Plan make_plan(const PlannerInput& input, const PlannerOptions& options);
 // For a uniform cluster of this topology, without a trace.
 Plan make_plan(const RoutingStatistics& statistics, const Topology& topology,
                const PlannerOptions& options);
-
-// Seconds of moving `instances` experts' weights, one after the other between nodes (or inside the
-// only one).
-double moving_seconds(const CostModel& model, int instances);
 
 }  // namespace gracemoe

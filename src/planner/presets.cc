@@ -163,7 +163,7 @@ namespace {
 std::string slots_text(const PlannerOptions& o) {
   std::string text = "; memory budget " + number_text(o.memory_budget);
   if (o.expert_groups > 0) text += "; expert groups " + std::to_string(o.expert_groups);
-  if (o.placement != Placement::kEplb) return text;
+  if (o.placement != Placement::kEplb) return text + "; seed " + std::to_string(o.seed);
   static constexpr std::array kNames{"auto", "hierarchical", "global"};
   return text + "; policy " + kNames[static_cast<std::size_t>(o.eplb_policy)];
 }

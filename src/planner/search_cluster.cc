@@ -19,6 +19,24 @@ SearchCluster SearchCluster::uniform(const Topology& topology, int experts) {
   return cluster;
 }
 
+std::vector<double> arrival_costs(const std::vector<std::vector<int>>& old,
+                                  const SearchCluster& cluster, double mean) {
+  const auto places = static_cast<std::size_t>(cluster.places());
+  std::vector<double> cost(old.size() * places);
+  const auto link = [&](int from, std::size_t to) {
+    return cluster.by_node() ? cluster.node_cost[static_cast<std::size_t>(from) * places + to] : 1;
+  };
+  for (std::size_t e = 0; e < old.size(); ++e)
+    for (std::size_t place = 0; place < places; ++place) {
+      double cheapest = std::numeric_limits<double>::infinity();
+      for (const int holder : old[e])
+        cheapest = std::min(
+            cheapest, static_cast<std::size_t>(holder) == place ? 0 : mean * link(holder, place));
+      cost[e * places + place] = cheapest;
+    }
+  return cost;
+}
+
 VisitProblem place_problem(const TokenBits& tokens, int top_k, const SearchCluster& cluster,
                            const SearchGoal& goal, std::vector<double> presence_cost) {
   const auto places = static_cast<std::size_t>(cluster.places());

@@ -33,6 +33,11 @@ struct SearchGoal {
   double step_tokens = 0;       // as VisitProblem
 };
 
+// [experts, places] what an expert's arrival costs: `mean` on the mean link, over the cheapest from
+// the places that hold it already (`old`, [experts][places that hold it]); nothing there.
+std::vector<double> arrival_costs(const std::vector<std::vector<int>>& old,
+                                  const SearchCluster& cluster, double mean);
+
 // The layer's experts over cluster.places(); `presence_cost` as VisitProblem.
 VisitProblem place_problem(const TokenBits& tokens, int top_k, const SearchCluster& cluster,
                            const SearchGoal& goal, std::vector<double> presence_cost = {});

@@ -6,6 +6,9 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/quantities.h"
+#include "plan/checkpoint.h"
+#include "planner/moving.h"
 
 namespace gracemoe {
 namespace {
@@ -23,11 +26,10 @@ double seconds_per_visit(const CostModel& model) {
   const bool nodes = cluster.topology.nodes() > 1;
   const double sharing =
       nodes ? static_cast<double>(cluster.topology.devices()) / cluster.topology.nodes() : 1;
-  const LinkSpec& link = nodes ? cluster.inter_node : cluster.intra_node;
   const double sum_bytes =
       nodes ? model.workload.cross_return_row_bytes : model.workload.return_row_bytes;
-  return model.workload.tokens_per_device * sharing * (model.workload.row_bytes + sum_bytes) /
-         link.bytes_per_s;
+  return model.workload.tokens_per_device * sharing * (model.workload.row_bytes + sum_bytes) *
+         mean_seconds_per_byte(cluster);
 }
 
 double compute_seconds(const CostModel& model, int top_k) {
@@ -97,19 +99,6 @@ GracePlusOptions search_options(const CostModel& model, const RoutingStatistics&
   return options;
 }
 
-// Instances of `now` on devices where `old` has none of that expert.
-int moved_instances(const std::vector<LayerPlan>& old, const std::vector<LayerPlan>& now) {
-  int moved = 0;
-  for (std::size_t l = 0; l < now.size(); ++l)
-    for (std::size_t e = 0; e < now[l].experts.size(); ++e)
-      for (const Instance& i : now[l].experts[e]) {
-        const auto& before = old[l].experts[e];
-        moved += std::none_of(before.begin(), before.end(),
-                              [&](const Instance& b) { return b.device == i.device; });
-      }
-  return moved;
-}
-
 double step_seconds(const PlannerInput& input, const RoutingTrace& trace, const Plan& plan,
                     int threads) {
   const PlanMetrics metrics = evaluate(plan, trace, RoutingPolicy::kTopologyAware, threads);
@@ -123,15 +112,18 @@ void check_from(const Plan& from, const RoutingStatistics& s, const Topology& to
   if (from.num_experts != s.num_experts || static_cast<int>(from.layers.size()) != s.layers ||
       from.top_k != s.top_k)
     fail_input({"plan to start from",
-                std::to_string(from.layers.size()) + " layers of " +
-                    std::to_string(from.num_experts) + " experts, top-" +
-                    std::to_string(from.top_k),
-                std::to_string(s.layers) + " layers of " + std::to_string(s.num_experts) +
-                    " experts, top-" + std::to_string(s.top_k) + ", as the trace",
+                counted(static_cast<std::int64_t>(from.layers.size()), "layer") + " of " +
+                    counted(from.num_experts, "expert") + ", top-" + std::to_string(from.top_k),
+                counted(s.layers, "layer") + " of " + counted(s.num_experts, "expert") + ", top-" +
+                    std::to_string(s.top_k) + ", as the trace",
                 "the plan and the trace of one model"});
   if (from.topology != topology)
     fail_input({"plan to start from", "a cluster " + from.topology.to_string(),
                 topology.to_string(), "plan anew for another cluster, without --from"});
+  if (other_checkpoint(from, s.fingerprint))
+    fail_input({"plan to start from", "a plan for " + checkpoint_text(from.model, from.fingerprint),
+                checkpoint_text(s.model, s.fingerprint) + ", as the trace",
+                "plan anew for another checkpoint, without --from"});
 }
 
 }  // namespace
@@ -139,12 +131,6 @@ void check_from(const Plan& from, const RoutingStatistics& s, const Topology& to
 double imbalance_cost(const CostModel& model, int top_k) {
   const double visit = seconds_per_visit(model);
   return visit > 0 ? std::min(10.0, compute_seconds(model, top_k) / visit) : 0;
-}
-
-double moving_seconds(const CostModel& model, int instances) {
-  const LinkSpec& link =
-      model.cluster.topology.nodes() > 1 ? model.cluster.inter_node : model.cluster.intra_node;
-  return instances * link.seconds(model.workload.expert_bytes);
 }
 
 void search_plan(const PlannerInput& input, const PlannerOptions& options, const Plan& start,
@@ -160,12 +146,17 @@ void search_plan(const PlannerInput& input, const PlannerOptions& options, const
   if (input.from != nullptr) {
     check_from(*input.from, statistics, input.model.cluster.topology);
     moves.from = input.from;
-    moves.per_instance = moving_seconds(input.model, 1) /
-                         (std::max(1.0, input.steps) * seconds_per_visit(input.model));
+    const double visits = std::max(1.0, input.steps) * seconds_per_visit(input.model);
+    moves.per_instance = mean_moving_seconds(input.model) / visits;
+    moves.inside_node = mean_moving_seconds_inside(input.model) / visits;
   }
   GracePlusResult result =
       grace_plus(trace, cluster, input.from != nullptr ? *input.from : start, how, moves);
   plan.layers = std::move(result.layers);
+  for (LayerPlan& layer : plan.layers) {  // grace's, where its plan was left as it is
+    layer.ratio = 0;
+    layer.ratio_curve.clear();
+  }
   plan.memory_curve = std::move(result.memory_curve);
   const double visit = seconds_per_visit(input.model);
   const double compute = compute_seconds(input.model, statistics.top_k);
@@ -174,8 +165,7 @@ void search_plan(const PlannerInput& input, const PlannerOptions& options, const
   if (input.from == nullptr) return;
   const double old_s = step_seconds(input, trace, *input.from, options.threads);
   const double new_s = step_seconds(input, trace, plan, options.threads);
-  const double moving =
-      moving_seconds(input.model, moved_instances(input.from->layers, plan.layers));
+  const double moving = moves_between(input.model, input.from->layers, plan.layers).seconds;
   const bool fits = input.from->copies() <=
                     (options.memory_budget - 1) * statistics.num_experts * statistics.layers + 1e-9;
   if (fits && (old_s - new_s) * input.steps <= moving + kLeastGain * old_s * input.steps)

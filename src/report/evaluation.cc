@@ -6,6 +6,8 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/quantities.h"
+#include "plan/checkpoint.h"
 
 namespace gracemoe {
 namespace {
@@ -15,7 +17,8 @@ bool told(const LayerTime& time) {
 }
 
 std::string shape(std::size_t layers, int experts, int top_k) {
-  return fmt::format("{} MoE layers of {} experts, top-{}", layers, experts, top_k);
+  return fmt::format("{} of {}, top-{}", counted(static_cast<std::int64_t>(layers), "MoE layer"),
+                     counted(experts, "expert"), top_k);
 }
 
 void check_shape(const JudgedPlan& judged, const std::string& file, const RoutingTrace& trace) {
@@ -45,6 +48,9 @@ void judge(Evaluation& evaluation, const std::string& name, const std::string& f
   for (const auto& judged : evaluation.plans) {
     check_shape(judged, file, trace);
     metrics.push_back(evaluate(judged.plan, trace, evaluation.routing, threads));
+    const std::string warning =
+        checkpoint_warning(judged.plan, judged.name, name, trace.model, trace.fingerprint);
+    if (!warning.empty()) evaluation.warnings.push_back(warning);
   }
   evaluation.traces.push_back(described(name, file, trace));
   evaluation.metrics.push_back(std::move(metrics));

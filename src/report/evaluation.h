@@ -28,6 +28,10 @@ struct Evaluation {
   std::vector<JudgedPlan> plans;
   std::vector<JudgedTrace> traces;
   std::vector<std::vector<PlanMetrics>> metrics;  // [traces][plans]
+  std::vector<std::string> warnings;              // a plan and a trace of different checkpoints
+  // The cluster's, where they are known: the work of each is then told too. Every plan is for as
+  // many.
+  std::vector<DeviceSpec> devices;
 };
 
 // Adds a trace: every plan is replayed on it (planner/evaluate.h). Error (kInput) naming both files

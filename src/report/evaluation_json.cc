@@ -69,12 +69,16 @@ OrderedJson result_json(const Evaluation& evaluation, std::size_t t, std::size_t
   double worst = 0;
   for (const auto& layer : metrics.layers) worst = std::max(worst, layer.load_max_over_mean);
   json["load_max_over_mean_worst"] = worst;
+  if (!evaluation.devices.empty())
+    json["work_max_over_mean"] = work_max_over_mean(metrics, evaluation.devices);
   const auto loss = loss_against_best(evaluation, t, p);
   json["loss_against_best"] = loss ? OrderedJson(*loss) : OrderedJson(nullptr);
   OrderedJson layers = OrderedJson::array();
   for (std::size_t l = 0; l < metrics.layers.size(); ++l) {
     OrderedJson layer = {{"layer", l}};
     layer.update(json_of(metrics.layers[l]));
+    if (!evaluation.devices.empty())
+      layer["work_max_over_mean"] = work_max_over_mean(metrics.layers[l], evaluation.devices);
     const LayerTime& time = judged.plan.layers[l].predicted_time;
     if (time.total_s() > 0) layer["predicted_time_s"] = json_of(time);
     layers.push_back(std::move(layer));
@@ -98,6 +102,7 @@ std::string evaluation_json(const Evaluation& evaluation) {
                       {"version", 1},
                       {"routing", to_string(evaluation.routing)}};
   if (results.size() == 1) json.update(json_of(evaluation.metrics[0][0].total));
+  if (!evaluation.warnings.empty()) json["warnings"] = evaluation.warnings;
   json["plans"] = std::move(plans);
   json["traces"] = std::move(traces);
   json["results"] = std::move(results);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/progress.h"
+#include "base/quantities.h"
 #include "report/evaluation.h"
 
 namespace gracemoe {
@@ -66,6 +67,8 @@ TextRow plan_row(const Evaluation& evaluation, std::size_t trace, std::size_t p)
   append(cells, {three(m.load_max_over_mean), three(worst_layer(all[p])),
                  fmt::format("{:.1f}", m.load_std), with_commas(m.copies),
                  fmt::format("{:.1f}%", 100 * m.extra_memory)});
+  if (!evaluation.devices.empty())
+    cells.push_back(three(work_max_over_mean(all[p], evaluation.devices)));
   if (all.size() > 1) cells.push_back(change(all.front().total.nodes_visited, m.nodes_visited));
   return {cells, all.size() > 1 && !several_clusters(evaluation) && p == fewest_visits(all)};
 }
@@ -75,6 +78,10 @@ std::string plan_table(const Evaluation& evaluation, std::size_t trace, Colour c
                  "worst layer", "load std", "", "extra"}};
   TextRow second{{"plan", "preset", "cluster", "per token", "cross", "per token", "max/mean",
                   "max/mean", "pairs", "copies", "memory"}};
+  if (!evaluation.devices.empty()) {
+    first.cells.emplace_back("work over speed");
+    second.cells.emplace_back("max/mean");
+  }
   if (evaluation.plans.size() > 1) {
     first.cells.emplace_back("visits against");
     second.cells.push_back(evaluation.plans.front().name);
@@ -169,13 +176,13 @@ std::string loss_table(const Evaluation& evaluation, Colour colour) {
 std::string trace_line(const Evaluation& evaluation, std::size_t trace) {
   const auto& t = evaluation.traces[trace];
   const auto& plan = evaluation.plans.front().plan;
-  return printable(
-             fmt::format("{}: {} tokens in {} sequences of {}{}; {} MoE layers of {} experts, "
-                         "top-{}; routing {}",
-                         t.name, with_commas(t.tokens), with_commas(t.sequences),
-                         t.model.empty() ? "an unnamed model" : t.model,
-                         t.phase.empty() ? "" : " (" + t.phase + ")", plan.layers.size(),
-                         plan.num_experts, plan.top_k, to_string(evaluation.routing))) +
+  return printable(fmt::format("{}: {} in {} of {}{}; {} of {}, top-{}; routing {}", t.name,
+                               counted(t.tokens, "token"), counted(t.sequences, "sequence"),
+                               t.model.empty() ? "an unnamed model" : t.model,
+                               t.phase.empty() ? "" : " (" + t.phase + ")",
+                               counted(static_cast<std::int64_t>(plan.layers.size()), "MoE layer"),
+                               counted(plan.num_experts, "expert"), plan.top_k,
+                               to_string(evaluation.routing))) +
          "\n";
 }
 

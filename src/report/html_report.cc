@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/files.h"
+#include "plan/checkpoint.h"
 #include "report/html_plans.h"
 #include "report/html_style.h"
 #include "report/html_tables.h"
@@ -80,6 +81,19 @@ std::string contents(const std::vector<Section>& sections) {
   return html + "</nav>\n";
 }
 
+// Plans and tokens of different checkpoints.
+std::string warnings(const ReportInput& input, const RoutingStatistics* statistics) {
+  std::string html;
+  for (std::size_t p = 0; p < input.plans.size() && statistics != nullptr; ++p) {
+    const Plan& plan = input.plans[p];
+    const std::string warning =
+        checkpoint_warning(plan, input.plan_names.empty() ? plan.preset : input.plan_names[p],
+                           "the routing data", statistics->model, statistics->fingerprint);
+    if (!warning.empty()) html += "<p class=\"lead\">" + escape_xml(warning) + "</p>\n";
+  }
+  return html;
+}
+
 std::string body(const ReportInput& input) {
   std::optional<RoutingStatistics> counted;
   if (input.trace != nullptr) counted = count_statistics(*input.trace);
@@ -97,7 +111,7 @@ std::string body(const ReportInput& input) {
     add({"settings", "What was run", "", settings_html(input.runs)});
     add({"definitions", "How to read the figures", "", definitions_html()});
   }
-  std::string html = lead(input, statistics) + contents(sections);
+  std::string html = lead(input, statistics) + warnings(input, statistics) + contents(sections);
   if (input.runs.size() > 1) html += key_figures(input.runs);
   for (const auto& section : sections) html += text_of(section);
   return html;

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/progress.h"
+#include "base/quantities.h"
 #include "support/error_of.h"
 
 namespace gracemoe {
@@ -104,6 +105,22 @@ TEST(Progress, Numbers) {
   EXPECT_EQ(human_seconds(3720), "1 h 02 min");
   EXPECT_EQ(human_seconds(-1), "0 s");
   EXPECT_EQ(human_seconds(std::numeric_limits<double>::infinity()), "more than a year");
+}
+
+TEST(Quantities, CountsAndShortTimes) {
+  EXPECT_EQ(counted(1, "layer"), "1 layer");
+  EXPECT_EQ(counted(0, "layer"), "0 layers");
+  EXPECT_EQ(counted(12345, "copy", "copies"), "12,345 copies");
+  EXPECT_EQ(counted(1, "copy", "copies"), "1 copy");
+  EXPECT_EQ(short_seconds(0), "0 s");
+  EXPECT_EQ(short_seconds(0.0524), "52.4 ms");
+  EXPECT_EQ(short_seconds(0.9996), "1 s");
+  EXPECT_EQ(short_seconds(0.99951e-3), "1 ms");
+  EXPECT_EQ(short_seconds(4.2e-6), "4.2 us");
+  EXPECT_EQ(short_seconds(5e-13), "0.0005 ns");
+  EXPECT_EQ(short_seconds(12.34), "12.3 s");
+  EXPECT_EQ(short_seconds(125), "2 min 05 s");
+  EXPECT_EQ(short_seconds(std::numeric_limits<double>::infinity()), "more than a year");
 }
 
 TEST(Progress, OffATerminalPrintsOneLineAtTheEnd) {

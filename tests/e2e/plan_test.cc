@@ -11,6 +11,7 @@
 #include "plan/plan.h"
 #include "support/process.h"
 #include "support/temp_dir.h"
+#include "trace/routing_trace.h"
 
 namespace gracemoe {
 namespace {
@@ -230,7 +231,10 @@ TEST_F(PlanCommand, ABudgetInBytesIsTheSameBudgetInCopies) {
                   {"--device-memory", fmt::format("{}", (instances + 0.5) * expert_gb())});
   const auto result = plan("bytes.json", in_bytes);
   ASSERT_EQ(result.exit_code, 0) << result.err;
-  EXPECT_EQ(read_plan(file("bytes.json")), copies);
+  Plan bytes = read_plan(file("bytes.json"));
+  EXPECT_THAT(bytes.settings, ContainsRegex("; devices of [0-9.]+ GB for experts of "));
+  bytes.settings = copies.settings;
+  EXPECT_EQ(bytes, copies);
   for (const int held : held_by_devices(copies)) EXPECT_LE(held, instances);
   EXPECT_THAT(result.out, HasSubstr("device  experts"));
   EXPECT_THAT(result.out, Not(HasSubstr("does not fit")));
@@ -264,10 +268,73 @@ TEST_F(PlanCommand, UnequalDevicesHoldWhatTheirMemoryHolds) {
                                                       d, held[static_cast<std::size_t>(d)])));
   }
   EXPECT_GT(read_plan(file("uneven_plan.json")).copies(), 0);
-  // What asks no memory is told where it does not fit.
+  // What does not look at memory is refused where it does not fit.
   const auto even = planned("even_plan.json", "contiguous", {});
-  ASSERT_EQ(even.exit_code, 0) << even.err;
-  EXPECT_THAT(even.out, ContainsRegex("\n +0 +64 .*<- does not fit\n"));
+  EXPECT_EQ(even.exit_code, 2) << even.out;
+  EXPECT_THAT(even.err, HasSubstr("preset contiguous: device 0: got 64 experts over all layers"));
+  EXPECT_FALSE(std::filesystem::exists(file("even_plan.json")));
+  // The file says what memory there is; without the size of an expert that means nothing.
+  const std::vector<std::string> args{
+      "plan",     "--trace", trace("prose"), "--topology",   file("uneven.json"),
+      "--preset", "grace+",  "--out",        file("no.json")};
+  auto twice = args, shapeless = args;
+  twice.insert(twice.end(), {"--device-memory", "1", "--model", kModel});
+  EXPECT_THAT(gracemoe(twice).err,
+              ContainsRegex("memory of the devices: got --device-memory, and memory_gb in "
+                            ".*uneven.json, wanted one of the two"));
+  EXPECT_THAT(
+      gracemoe(shapeless).err,
+      ContainsRegex("memory_gb in .*uneven.json: got no size of an expert, wanted --model"));
+  EXPECT_FALSE(std::filesystem::exists(file("no.json")));
+}
+
+TEST_F(PlanCommand, TellsTheWorkOfUnequalDevicesOverTheirSpeeds) {
+  write_file(file("slow.json"), R"({"format": "gracemoe-cluster", "version": 1, "nodes": )"
+                                R"([{"devices": [{"speed": 0.25}, {}]}, {"devices": 2}]})");
+  const auto result =
+      gracemoe({"plan", "--trace", trace("prose"), "--topology", file("slow.json"), "--preset",
+                "balance", "--holdout", "0", "--out", file("slow_plan.json")});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out,
+              ContainsRegex("their work, load over speed, max/mean: contiguous [2-4]\\.[0-9]+, "
+                            "balance 1\\.0[0-9]+\n"));
+  std::vector<std::string> how{"evaluate",     "--plan",    file("slow_plan.json"), "--trace",
+                               trace("prose"), "--cluster", file("slow.json"),      "--json"};
+  const Json judged = parse_json(gracemoe(how).out, "evaluation")["results"][0];
+  EXPECT_LT(judged["work_max_over_mean"].get<double>(), 1.1);
+  EXPECT_GT(judged["load_max_over_mean"].get<double>(), 1.15);  // the slow one does less
+  write_file(file("other.json"),
+             R"({"format": "gracemoe-cluster", "version": 1, "nodes": [{"devices": 2}]})");
+  how[6] = file("other.json");
+  const auto refused = gracemoe(how);
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, ContainsRegex("got a plan for 2x2, wanted 1x2, as in .*other.json"));
+}
+
+TEST_F(PlanCommand, SaysWhatABudgetOfSlotsIsRoundedTo) {
+  const auto result = plan(
+      "rounded.json", {"--trace", trace("prose"), "--preset", "eplb", "--memory-budget", "1.26"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("memory budget 1.26 of 64 experts on 4 devices is 1.25: 20 "
+                                    "slots on every device of a layer, the next number takes a "
+                                    "budget of 1.3125"));
+}
+
+TEST_F(PlanCommand, ATraceWithoutTokensIsNotCalledStatistics) {
+  RoutingTrace empty;
+  empty.num_experts = 8;
+  empty.top_k = 2;
+  empty.layers = 2;
+  write_trace(file("empty.st"), empty);
+  for (const std::string preset : {"grace", "grace+"}) {
+    const auto result = plan("empty.json", {"--trace", file("empty.st"), "--preset", preset});
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_THAT(result.out, HasSubstr("the trace has no tokens to plan by"));
+    EXPECT_THAT(result.out, Not(HasSubstr("statistics")));
+    if (preset == "grace+") {
+      EXPECT_THAT(result.out, Not(HasSubstr("group sizes")));
+    }
+  }
 }
 
 TEST_F(PlanCommand, RefusesWhatDoesNotGoTogether) {
@@ -296,6 +363,10 @@ TEST_F(PlanCommand, RefusesWhatDoesNotGoTogether) {
   EXPECT_THAT(refused({"--preset", "grace+", "--device-memory", "0.0001", "--model", kModel}),
               HasSubstr("memory of the devices"));
   EXPECT_THAT(refused({"--preset", "grace+", "--hidden", "64"}), HasSubstr("shape of an expert"));
+  EXPECT_THAT(refused({"--preset", "grace+", "--steps", "5"}),
+              HasSubstr("--steps: got no --from, wanted a plan to start from"));
+  for (const char* option : {"--tokens-per-device", "--time-limit", "--steps", "--device-memory"})
+    EXPECT_THAT(refused({"--preset", "grace+", option, "1e308"}), HasSubstr("not in range"));
 }
 
 }  // namespace

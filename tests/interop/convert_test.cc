@@ -13,7 +13,9 @@ namespace gracemoe {
 namespace {
 
 using testing::Contains;
+using testing::ContainsRegex;
 using testing::HasSubstr;
+using testing::Not;
 
 class ConvertTest : public testing::Test {
  protected:
@@ -128,6 +130,28 @@ TEST_F(ConvertTest, PaddingGoesByTheTraceOrTheStatistics) {
   EXPECT_THAT(convert(o), Contains(HasSubstr("by load per instance")));
   o.evidence = folder_ / "plan.json";
   EXPECT_THAT(error_of([&] { convert(o); }), HasSubstr("wanted a routing trace or statistics"));
+}
+
+TEST_F(ConvertTest, SaysWhereTheTraceIsOfAnotherCheckpoint) {
+  Dice dice(6);
+  RoutingTrace trace = skewed_trace(dice, 50, 8, 2, 2);
+  trace.fingerprint = "4567";
+  write_trace(folder_ / "trace", trace);
+  write_statistics(folder_ / "stats", count_statistics(trace));
+  Plan plan = random_plan(dice, Topology::grid(2, 2), 8, 2);
+  plan.fingerprint = "0123";
+  write_plan(folder_ / "plan.json", plan);
+  ConvertOptions o = options(folder_ / "plan.json", "out.json");
+  o.to = Format::kSglang;
+  EXPECT_THAT(convert(o), Not(Contains(HasSubstr("warning"))));
+  for (const char* evidence : {"trace", "stats"}) {
+    o.evidence = folder_ / evidence;
+    EXPECT_THAT(convert(o), Contains(ContainsRegex("warning: .*plan.json is a plan for .*0123.*" +
+                                                   std::string(evidence) + " is of .*4567")));
+  }
+  o.evidence.clear();
+  o.fingerprint = "89ab";
+  EXPECT_THAT(convert(o), Contains(HasSubstr("the model folder is of ")));
 }
 
 TEST_F(ConvertTest, CopiesAreDroppedWhereTheFormatHasNone) {

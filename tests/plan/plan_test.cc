@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/hash.h"
+#include "plan/checkpoint.h"
 #include "plan/contiguous.h"
 #include "support/error_of.h"
 #include "support/temp_dir.h"
@@ -156,6 +157,29 @@ std::string refused_after(const std::string& from, const std::string& to) {
   return refusal([&] { parse_plan(text, "p.json"); });
 }
 
+TEST(PlanFile, WritesNoFigureThatCannotBeRead) {
+  const TempDir folder;
+  const double infinity = std::numeric_limits<double>::infinity();
+  const auto refused = [&](auto damage) {
+    Plan plan = small_plan();
+    damage(plan);
+    const std::string message = refusal([&] { write_plan(folder / "p.json", plan); });
+    EXPECT_FALSE(std::filesystem::exists(folder / "p.json"));
+    return message;
+  };
+  EXPECT_THAT(refused([&](Plan& p) { p.layers[1].predicted_time.cross_node_s = infinity; }),
+              HasSubstr("layer 1: predicted_time_s: got infinity, wanted finite numbers; plan with "
+                        "figures of the size that real clusters and steps have"));
+  EXPECT_THAT(refused([&](Plan& p) {
+                p.memory_curve = {{0, 1, NAN, 1}};
+              }),
+              HasSubstr("p.json: memory_curve: got NaN"));
+  EXPECT_THAT(refused([&](Plan& p) {
+                p.layers[0].ratio_curve = {{0.5, infinity, 1}};
+              }),
+              HasSubstr("layer 0: ratio_curve: got infinity"));
+}
+
 TEST(PlanFile, RefusesOtherFormatsAndVersions) {
   EXPECT_THAT(refused_after("gracemoe-plan", "other"),
               HasSubstr("p.json: format: got 'other', wanted 'gracemoe-plan'"));
@@ -258,6 +282,18 @@ TEST(PlanFits, RefusesAnotherModel) {
   target = small_target();
   target.top_k = 1;
   EXPECT_THAT(misfit(target), HasSubstr("another model"));
+}
+
+TEST(Checkpoint, IsAnotherWhereBothFingerprintsAreToldAndDiffer) {
+  const auto warning = [](const std::string& fingerprint) {
+    return checkpoint_warning(small_plan(), "p.json", "t.st", "big", fingerprint);
+  };
+  EXPECT_EQ(warning("4567"),
+            "warning: p.json is a plan for small (fingerprint 0123), t.st is of big (fingerprint "
+            "4567): figures of the two together say nothing about either checkpoint");
+  EXPECT_EQ(warning("0123"), "");
+  EXPECT_EQ(warning(""), "");
+  EXPECT_THAT(checkpoint_text("", "1"), HasSubstr("an unnamed model"));
 }
 
 TEST(PlanFits, RefusesAnotherCluster) {

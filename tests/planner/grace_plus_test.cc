@@ -377,6 +377,14 @@ int moved(const Plan& from, const Plan& to) {
   return count;
 }
 
+// Each expert's devices replaced by its nodes.
+Plan on_nodes(Plan plan) {
+  for (LayerPlan& layer : plan.layers)
+    for (auto& instances : layer.experts)
+      for (Instance& i : instances) i.device = plan.topology.node_of(i.device);
+  return plan;
+}
+
 TEST(GracePlusFromAnOldPlan, MovesLessTheMoreItCosts) {
   const SearchCluster cluster = SearchCluster::uniform(Topology::grid(2, 2), 16);
   const RoutingTrace before = random_trace(1, 300, 16, 3, 4),
@@ -386,12 +394,16 @@ TEST(GracePlusFromAnOldPlan, MovesLessTheMoreItCosts) {
   options.balance_bound = 4;  // a bound is kept whatever it costs
   int last = 1000;
   for (const double cost : {0.0, 0.01, 100.0}) {
-    const Plan plan = planned(after, cluster, old, options, {&old, cost});
+    const Plan plan = planned(after, cluster, old, options, {&old, cost, cost});
     expect_kept(plan, cluster, 1.25);
     EXPECT_LE(moved(old, plan), last);
     last = moved(old, plan);
   }
   EXPECT_EQ(last, 0);
+  // Where only links between nodes are slow, experts change devices inside their nodes alone.
+  const Plan inside = planned(after, cluster, old, options, {&old, 100, 0});
+  EXPECT_GT(moved(old, inside), 0);
+  EXPECT_EQ(moved(on_nodes(old), on_nodes(inside)), 0);
 }
 
 // Copies inside nodes are not what the search sees; they stay where they were.
@@ -404,7 +416,7 @@ TEST(GracePlusFromAnOldPlan, KeepsCopiesInsideNodes) {
   ASSERT_EQ(old.copies(), 8);
   GracePlusOptions options = quick(1.25);
   options.balance_bound = 4;
-  const Plan plan = planned(trace, cluster, old, options, {&old, 100});
+  const Plan plan = planned(trace, cluster, old, options, {&old, 100, 100});
   EXPECT_EQ(moved(plan, old), 0) << "nothing that the old plan has is missing";
   EXPECT_EQ(moved(old, plan), 0);
 }

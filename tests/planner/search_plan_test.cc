@@ -124,7 +124,7 @@ TEST(SearchPlan, APlanForAnotherClusterOrModelIsNoStart) {
               HasSubstr("a cluster 2x1, wanted 2x2"));
   from.layers.pop_back();
   EXPECT_THAT(error_of([&] { make_plan(input, preset_grace_plus()); }),
-              HasSubstr("1 layers of 12 experts"));
+              HasSubstr("1 layer of 12 experts"));
 }
 
 TEST(SearchPlan, ImbalanceIsDearerWhereLinksAreFast) {

@@ -51,7 +51,7 @@ TEST(Evaluation, LossIsAgainstTheBestPlanForTheSameCluster) {
 
 TEST(Evaluation, TextHasARowAPlanAndTheMatrixOfLosses) {
   const auto text = evaluation_text(two_by_two(), false, Colour::kNever);
-  EXPECT_THAT(text, HasSubstr("a: 4 tokens in 2 sequences of tiny (prefill); 1 MoE layers of 4 "
+  EXPECT_THAT(text, HasSubstr("a: 4 tokens in 2 sequences of tiny (prefill); 1 MoE layer of 4 "
                               "experts, top-2; routing primary\n"));
   EXPECT_THAT(text, HasSubstr("even  contiguous  2x1              0.500        50.0%"));
   EXPECT_THAT(text, HasSubstr("+100.0%"));
@@ -63,6 +63,29 @@ TEST(Evaluation, TextHasARowAPlanAndTheMatrixOfLosses) {
   EXPECT_THAT(text, Not(HasSubstr("\033")));
   EXPECT_THAT(text, Not(HasSubstr("predicted")));
   EXPECT_EQ(evaluation_text({}, true, Colour::kNever), "no plans\n");
+}
+
+TEST(Evaluation, SaysWherePlanAndTraceAreOfDifferentCheckpoints) {
+  Evaluation evaluation;
+  evaluation.plans = {{"p", "p.json", pair_plan(0)}, {"q", "q.json", pair_plan(1)}};
+  evaluation.plans[0].plan.fingerprint = "0123";
+  RoutingTrace trace = pair_trace(0);
+  trace.fingerprint = "4567";
+  judge(evaluation, "t", "t.st", trace);
+  EXPECT_THAT(evaluation.warnings, ElementsAre(HasSubstr("p is a plan for tiny (fingerprint 0123), "
+                                                         "t is of tiny (fingerprint 4567)")));
+  EXPECT_EQ(parse_json(evaluation_json(evaluation), "e")["warnings"].size(), 1U);
+}
+
+TEST(Evaluation, TellsWorkOverSpeedOfAKnownCluster) {
+  Evaluation evaluation = two_by_two();
+  EXPECT_THAT(evaluation_text(evaluation, false, Colour::kNever), Not(HasSubstr("over speed")));
+  evaluation.devices = {{1}, {3}};  // both devices have the same load
+  EXPECT_THAT(evaluation_text(evaluation, false, Colour::kNever), HasSubstr("work over speed"));
+  const Json results = parse_json(evaluation_json(evaluation), "e")["results"];
+  EXPECT_EQ(results[0]["load_max_over_mean"].get<double>(), 1);
+  EXPECT_EQ(results[0]["work_max_over_mean"].get<double>(), 2);
+  EXPECT_EQ(results[0]["layers"][0]["work_max_over_mean"].get<double>(), 2);
 }
 
 TEST(Evaluation, ColourMarksThePlanWithTheFewestVisits) {
@@ -149,10 +172,9 @@ TEST(Evaluation, RefusesATraceOfAnotherShapeAndNamesBothFiles) {
   Evaluation evaluation = two_by_two();
   RoutingTrace trace = pair_trace(0);
   trace.num_experts = 5;
-  EXPECT_EQ(
-      error_of([&] { judge(evaluation, "c", "dir/c", trace); }),
-      "dir/even.json: got 1 MoE layers of 4 experts, top-2, wanted 1 MoE layers of 5 experts, "
-      "top-2, as in dir/c; judge a plan on traces of the model that it is for");
+  EXPECT_EQ(error_of([&] { judge(evaluation, "c", "dir/c", trace); }),
+            "dir/even.json: got 1 MoE layer of 4 experts, top-2, wanted 1 MoE layer of 5 experts, "
+            "top-2, as in dir/c; judge a plan on traces of the model that it is for");
   EXPECT_EQ(evaluation.traces.size(), 2U);
 }
 

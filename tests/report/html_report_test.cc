@@ -152,6 +152,18 @@ TEST(HtmlReport, PutsTheContiguousPlanInFront) {
   EXPECT_THAT(html_report(input), HasSubstr("grace (3)"));
 }
 
+TEST(HtmlReport, SaysWherePlanAndTraceAreOfDifferentCheckpoints) {
+  RoutingTrace trace = small_trace();
+  trace.fingerprint = "4567";
+  ReportInput input;
+  input.trace = &trace;
+  input.plans = {small_plan("p")};
+  EXPECT_THAT(html_report(input), Not(HasSubstr("warning: ")));
+  input.plans[0].fingerprint = "0123";
+  EXPECT_THAT(html_report(input), HasSubstr("warning: p is a plan for tiny (fingerprint 0123), the "
+                                            "routing data is of tiny &lt;model&gt;"));
+}
+
 TEST(HtmlReport, LeavesOutWhatIsNotGiven) {
   ReportInput input;
   const auto empty = html_report(input);
