@@ -3,31 +3,52 @@
 
 #include <array>
 #include <charconv>
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
 
 #include "base/error.h"
 
 namespace gracemoe {
+namespace {
+
+constexpr double kLeastRate = 1e5, kMostRate = 1e11;  // as lab/run's
+
+}  // namespace
 
 double parse_rate(const std::string& text) {
-  if (text.empty() || text == "none") return 0;
-  static constexpr std::array kUnits{std::pair{"", 1.0}, std::pair{"bit", 1.0},
-                                     std::pair{"kbit", 1e3}, std::pair{"mbit", 1e6},
+  if (text == "none") return 0;
+  static constexpr std::array kUnits{std::pair{"kbit", 1e3}, std::pair{"mbit", 1e6},
                                      std::pair{"gbit", 1e9}};
   double value = 0;
   const char* end = text.data() + text.size();
-  const auto [unit, error] = std::from_chars(text.data(), end, value);
+  const auto [unit, error] = std::from_chars(text.data(), end, value, std::chars_format::fixed);
   for (const auto& [name, factor] : kUnits)
-    if (error == std::errc() && value >= 0 && value < 1e15 && std::string(unit, end) == name)
+    if (error == std::errc() && std::string(unit, end) == name && value * factor >= kLeastRate &&
+        value * factor <= kMostRate)
       return value * factor;
-  fail_usage({"--rate", "'" + text + "'", "100mbit, 2.5gbit, 500kbit, bits a second, or none", ""});
+  fail_usage(
+      {"--rate", "'" + text + "'", "100kbit to 100gbit such as 100mbit or 2.5gbit, or none", ""});
+}
+
+double line_rate(const std::string& given) {
+  if (!given.empty()) return parse_rate(given);
+  const char* lab_bits = std::getenv("LAB_RATE_BITS");
+  const std::string_view bits = lab_bits == nullptr ? "" : lab_bits;
+  if (bits.empty() || bits == "0") return 0;
+  std::int64_t value = 0;
+  const char* end = bits.data() + bits.size();
+  const auto [at, error] = std::from_chars(bits.data(), end, value);
+  if (error == std::errc() && at == end && value >= kLeastRate && value <= kMostRate)
+    return static_cast<double>(value);
+  fail_usage({"LAB_RATE_BITS", "'" + std::string(bits) + "'",
+              "bits a second, 100000 to 100000000000, or 0", "unset it, or give --rate"});
 }
 
 void add_rate_argument(CLI::App& command, std::string& rate) {
-  command
-      .add_option("--rate", rate,
-                  "line rate of a node's link to the others, each way, such as 100mbit: for the "
-                  "bound on the exchange's time (default: lab/run's)")
-      ->envname("LAB_RATE_BITS");
+  command.add_option("--rate", rate,
+                     "line rate of a node's link to the others, each way, such as 100mbit, or "
+                     "none: for the bound on the exchange's time (default: lab/run's)");
 }
 
 void add_bench(CLI::App& app, Action& action) {

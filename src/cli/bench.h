@@ -11,10 +11,12 @@ void add_bench_compute(CLI::App& bench, Action& action);
 void add_bench_ladder(CLI::App& bench, Action& action);
 void add_bench_exchange(CLI::App& bench, Action& action);
 
-// "100mbit", "2.5gbit", "500kbit", or a plain number of bits a second; "" and "none": 0, unknown.
-// Error (kUsage) on others.
+// Bits a second of "100mbit", "2.5gbit", "500kbit", from 100kbit to 100gbit; "none": 0, unknown.
+// Error (kUsage) on others, also on numbers without a unit.
 double parse_rate(const std::string& text);
-// --rate; the lab's own where it runs inside lab/run and none is given.
-void add_rate_argument(CLI::App& command, std::string& rate);
+// That of the command line; where it is empty, the lab's: LAB_RATE_BITS, whole bits a second, 0 or
+// not set: none. Error (kUsage).
+double line_rate(const std::string& given);
+void add_rate_argument(CLI::App& command, std::string& rate);  // --rate
 
 }  // namespace gracemoe

@@ -6,6 +6,7 @@
 #include "base/progress.h"
 #include "cli/bench.h"
 #include "cli/deployment_options.h"
+#include "cli/numbers.h"
 #include "cli/profile_option.h"
 #include "metrics/machine.h"
 #include "model/presets.h"
@@ -46,7 +47,7 @@ std::string phase_table(const ComputeBenchResult& result) {
           fmt::format("{:.0f}%", 100 * product_share(p, result.limits))},
          false});
   }
-  return text_table(rows, 1, colour_of_stdout());
+  return text_table(rows, 1, output_colour());
 }
 
 OrderedJson phase_json(const ComputePhase& p, const MachineLimits& limits) {
@@ -122,7 +123,7 @@ void bench(const ComputeArguments& given, CliContext&) {
   if (a.profile.empty()) return;
   const std::vector<RankSpans> spans = {{0, "this machine", recorder.log()}};
   write_trace_events(a.profile, spans);
-  fmt::print("\n{}", time_table(spans, colour_of_stdout()));
+  fmt::print("\n{}", time_table(spans, output_colour()));
 }
 
 void add_shape_arguments(CLI::App& command, ComputeArguments& a) {
@@ -164,7 +165,7 @@ void add_bench_compute(CLI::App& parent, Action& action) {
                       "avx2 | avx512 | avx512-bf16 (default: the best this machine has)");
   command->add_option("--weights", cpu.weights, "bf16 | int8")->capture_default_str();
   command->add_option("--seconds", a->bench.seconds, "time for each phase, at least three steps")
-      ->check(CLI::Range(0.0, 3600.0))
+      ->check(number_between(0, 3600))
       ->capture_default_str();
   command->add_flag("--no-verify", a->no_verify, "do not check results first");
   command->add_flag("--quiet", a->quiet, "no progress lines");

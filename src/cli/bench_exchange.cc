@@ -5,6 +5,7 @@
 #include "base/files.h"
 #include "base/progress.h"
 #include "cli/bench.h"
+#include "cli/numbers.h"
 #include "planner/planner.h"
 #include "runtime/together.h"
 #include "study/exchange_report.h"
@@ -105,7 +106,7 @@ void bench_exchange(const ExchangeArguments& a, CliContext& context) {
   RoutingTrace trace;
   std::string plan_on_root;
   together(transport, [&] {
-    parse_rate(a.rate);
+    line_rate(a.rate);
     check_replayable(a);
     replay_options(a, {});
     if (!context.root()) return;
@@ -126,7 +127,7 @@ void bench_exchange(const ExchangeArguments& a, CliContext& context) {
   report.settings = exchange_settings(a, *plan);
   report.topology = context.topology();
   report.tokens = trace.tokens();
-  report.link_bits_per_s = parse_rate(a.rate);
+  report.link_bits_per_s = line_rate(a.rate);
   together(transport, [&] {
     if (!context.root()) return;
     fmt::print("{}", exchange_text(report));
@@ -162,7 +163,7 @@ void add_bench_exchange(CLI::App& bench, Action& action) {
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   command->add_option("--max-tokens", a->max_tokens, "of the trace, the first (0: all)")
-      ->check(CLI::NonNegativeNumber)
+      ->check(number_from(0))
       ->capture_default_str();
   command->add_option("--rounds", a->rounds, "times that the trace is replayed")
       ->check(CLI::Range(1, 1000))
@@ -173,7 +174,7 @@ void add_bench_exchange(CLI::App& bench, Action& action) {
   command
       ->add_option("--timeout", a->timeout,
                    "seconds after which a silent rank ends the job (0: never)")
-      ->check(CLI::NonNegativeNumber)
+      ->check(number_from(0))
       ->capture_default_str();
   command->add_flag("--quiet", a->quiet, "no progress bar");
   command->callback(

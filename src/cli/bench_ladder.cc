@@ -6,6 +6,7 @@
 #include "base/files.h"
 #include "cli/bench.h"
 #include "cli/deployment_options.h"
+#include "cli/numbers.h"
 #include "report/html_report.h"
 #include "report/ladder_rounds.h"
 #include "runtime/text_windows.h"
@@ -105,7 +106,7 @@ CostModel ladder_cost_model(const LadderArguments& a, const Topology& topology, 
 }
 
 void write_ladder(const LadderArguments& a, const LadderRounds& ladder, const RoutingTrace& trace) {
-  fmt::print("{}", rounds_text(ladder, colour_of_stdout()));
+  fmt::print("{}", rounds_text(ladder, output_colour()));
   fmt::print("every row generated the same tokens\n");
   if (!a.out.empty()) write_file(a.out, rounds_json(ladder));
   if (a.html.empty() && a.svg.empty()) return;
@@ -126,7 +127,7 @@ LadderOptions ladder_options(const LadderArguments& a, CliContext& context) {
   together(context.transport(), [&] {
     options.rows = choose_ladder_rows(a.rows);
     parse_workload(a.workload);
-    parse_rate(a.rate);
+    line_rate(a.rate);
     options.engine = deployment_options(a.engine, false, ranks_on_host);
     if (options.engine.reduction == Reduction::kBf16)
       fail_usage({"reduction of bench ladder", a.engine.reduction, "fp32 or exact",
@@ -154,7 +155,7 @@ void bench_ladder(const LadderArguments& a, CliContext& context) {
   const LadderWorkload w = parse_workload(a.workload);
   std::vector<Request> requests;
   CostModel model;
-  const double bits = parse_rate(a.rate);
+  const double bits = line_rate(a.rate);
   together(transport, [&] {
     requests = cut_prompts(texts.served, w.prompts, w.prompt_tokens, w.new_tokens);
     const ModelConfig config = read_model_config(a.engine.model);
@@ -194,7 +195,7 @@ void add_bench_ladder(CLI::App& bench, Action& action) {
                       "file is not there");
   command
       ->add_option("--profile-tokens", a->profile_tokens, "of each profile text, at most (0: all)")
-      ->check(CLI::NonNegativeNumber)
+      ->check(number_from(0))
       ->capture_default_str();
   command->add_option("--window", a->window, "tokens a sequence when profiling")
       ->check(CLI::Range(1, 1 << 20))

@@ -9,6 +9,7 @@
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/deployment_options.h"
+#include "cli/numbers.h"
 #include "metrics/machine.h"
 #include "model/model_config.h"
 #include "runtime/calibrate.h"
@@ -59,7 +60,11 @@ void set_clocks(CalibrateOptions& options, double sharing, int threads) {
 
 std::string link_state(const LinkCalibration& link) {
   if (!link.measured) return "default figures: there is no such link here";
-  return fmt::format("the line is off by {:.0f}%", 100 * link.error);
+  const std::string failed = link.failed == 0
+                                 ? ""
+                                 : fmt::format("; {} of {} links could not be measured: {}",
+                                               link.failed, link.links, link.trouble);
+  return fmt::format("the line is off by {:.0f}%{}", 100 * link.error, failed);
 }
 
 std::string measured_text(const Calibration& c, const std::string& backend, int threads,
@@ -126,6 +131,7 @@ void run_calibrate(const CalibrateArguments& a, CliContext& context) {
     options.step_done = [&] { bar.update(++steps); };
     result = calibrate(transport, context.topology(), *backend, options);
   }
+  together(transport, [&] { require_measured(result); });
   result.cluster.measured = measured_text(result, backend->name(), cpu.threads, sharing);
   together(transport, [&] {
     if (!context.root()) return;
@@ -159,12 +165,12 @@ void add_calibrate(CLI::App& app, Action& action) {
                    "threads a rank (default: cores of the host / its ranks)")
       ->check(CLI::Range(1, 1024));
   command->add_option("--seconds", a->seconds, "to measure for, about")
-      ->check(CLI::Range(0.1, 3600.0))
+      ->check(number_between(0.1, 3600))
       ->capture_default_str();
   command
       ->add_option("--timeout", a->timeout,
                    "seconds after which a silent rank ends the job (0: never)")
-      ->check(CLI::NonNegativeNumber)
+      ->check(number_from(0))
       ->capture_default_str();
   command->add_flag("--quiet", a->quiet, "no progress bar");
   command->callback(

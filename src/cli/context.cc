@@ -9,10 +9,14 @@
 
 namespace gracemoe {
 
-void CliContext::start(const std::string& declared, double timeout_seconds) {
+Colour output_colour() {
+  return colour_of_stdout(MpiSession::launched_by_mpi());
+}
+
+void CliContext::start(const std::string& declared, double timeout_seconds, bool all_meet) {
   if (MpiSession::launched_by_mpi()) {
-    session_ =
-        MpiSession::start(MpiOptions{.declared = declared, .timeout_seconds = timeout_seconds});
+    session_ = MpiSession::start(
+        MpiOptions{.declared = declared, .timeout_seconds = timeout_seconds, .all_meet = all_meet});
     transport_ = &session_->transport();
     topology_ = session_->topology();
     host_ = session_->host();

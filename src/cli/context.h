@@ -6,16 +6,20 @@
 #include <utility>
 
 #include "exchange/transport.h"
+#include "report/text_table.h"
 #include "topology/topology.h"
 
 namespace gracemoe {
 
+// Of what goes to standard output.
+Colour output_colour();
+
 class CliContext {
  public:
   explicit CliContext(std::string version) : version_(std::move(version)) {}
-  // Joins the job. Collective. `declared` and the timeout as MpiOptions; without a launcher there
-  // is one device, and a declared topology of more is an Error (kUsage).
-  void start(const std::string& declared, double timeout_seconds);
+  // Joins the job. Collective. The arguments as MpiOptions; without a launcher there is one device,
+  // and a declared topology of more is an Error (kUsage).
+  void start(const std::string& declared, double timeout_seconds, bool all_meet = false);
   // For commands that need no ranks: joins the job, so that under a launcher only rank 0 acts.
   void on_root(const std::function<void()>& act);
   bool started() const { return transport_ != nullptr; }

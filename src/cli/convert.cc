@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "cli/commands.h"
+#include "cli/numbers.h"
 #include "interop/convert.h"
 #include "model/checkpoint.h"
 #include "model/fingerprint.h"
@@ -76,8 +77,8 @@ void run_convert(const ConvertArguments& a) {
 }
 
 void add_facts(CLI::App& command, ConvertArguments& a) {
-  command.add_option("--nodes", a.nodes, "nodes of the cluster")->check(CLI::PositiveNumber);
-  command.add_option("--devices", a.devices, "devices a node")->check(CLI::PositiveNumber);
+  command.add_option("--nodes", a.nodes, "nodes of the cluster")->check(number_above(0));
+  command.add_option("--devices", a.devices, "devices a node")->check(number_above(0));
   command.add_option("--topology", a.topology, "instead: nodes x devices such as 2x4, or 3,1");
   command
       .add_option("--num-experts", a.num_experts, "experts a layer (default: as the file shows)")
@@ -105,12 +106,12 @@ void add_padding(CLI::App& command, ConvertArguments& a) {
   command
       .add_option("--slots", a.slots,
                   "slots a layer in all (default: devices x the most that any device holds)")
-      ->check(CLI::PositiveNumber);
+      ->check(number_above(0));
   command.add_option("--trace", a.evidence,
                      "routing trace or statistics: which copies fill free slots best");
   command
       .add_option("--expert-bytes", a.expert_bytes, "bytes of an expert, for the cost of padding")
-      ->check(CLI::PositiveNumber);
+      ->check(number_above(0));
   command.add_option("--layer", a.layer, "this layer's placement for all (vllm-expert-ranks)")
       ->check(CLI::Range(0, kMaxHiddenLayers));
 }

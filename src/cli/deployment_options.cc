@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/progress.h"
+#include "cli/numbers.h"
 #include "metrics/machine.h"
 #include "model/tokenizer.h"
 #include "runtime/together.h"
@@ -95,14 +96,14 @@ void add_engine_arguments(CLI::App& command, DeploymentArguments& a) {
   command
       .add_option("--timeout", a.timeout,
                   "seconds after which a silent rank ends the job (0: never)")
-      ->check(CLI::NonNegativeNumber)
+      ->check(number_from(0))
       ->capture_default_str();
   command
       .add_option(
           "--memory-gb", a.memory_gb,
           "memory of each machine that its ranks may take together, in 10^9 bytes (default: "
           "what is available)")
-      ->check(CLI::PositiveNumber);
+      ->check(number_above(0));
   command.add_flag("--round-weights", a.round_weights,
                    "take float16 and float32 weights that bf16 does not hold, rounded to it");
   command.add_flag("--quiet", a.quiet, "no progress bar, no configuration line");
@@ -173,7 +174,7 @@ std::unique_ptr<Deployment> deploy(const DeploymentArguments& a, bool record_rou
                deployment->model_name(), deployment->config().architecture_name,
                deployment->plan().preset, context.topology().to_string(),
                to_string(options.exchange), to_string(options.routing),
-               to_string(options.reduction), to_string(options.overlap), to_string(options.intra),
+               to_string(options.reduction), to_string(options.overlap), deployment->intra(),
                to_string(options.packing), deployment->backend().name(), options.cpu.threads,
                options.cpu.threads == 1 ? "" : "s");
   return deployment;

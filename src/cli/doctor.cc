@@ -5,6 +5,7 @@
 #include "base/files.h"
 #include "cli/commands.h"
 #include "cli/deployment_options.h"
+#include "cli/numbers.h"
 #include "doctor/doctor_report.h"
 #include "doctor/examine.h"
 #include "runtime/together.h"
@@ -38,7 +39,7 @@ ExamineOptions examine_options(const DoctorArguments& a, CliContext& context) {
 }
 
 void doctor(const DoctorArguments& a, CliContext& context) {
-  context.start(a.topology, a.timeout);
+  context.start(a.topology, a.timeout, true);
   Transport& transport = context.transport();
   together(transport, [&] {
     if (context.root() && !a.json.empty()) require_writable(a.json);
@@ -49,7 +50,7 @@ void doctor(const DoctorArguments& a, CliContext& context) {
   together(transport, [&] {
     if (!context.root()) return;
     const std::vector<Finding> findings = judge(examination);
-    fmt::print("{}", doctor_text(examination, findings, colour_of_stdout()));
+    fmt::print("{}", doctor_text(examination, findings, output_colour()));
     if (!a.json.empty()) write_file(a.json, doctor_json(examination, findings));
     code[0] = exit_code_of(findings);
   });
@@ -70,19 +71,21 @@ void add_doctor(CLI::App& app, Action& action) {
   command->add_option(
       "--topology", a->topology,
       "nodes x devices such as 2x2 (default: found from MPI's shared-memory domains)");
-  command->add_option("--isa", a->isa,
-                      "avx2 | avx512 | avx512-bf16 (default: the best each machine has)");
+  command
+      ->add_option("--isa", a->isa,
+                   "avx2 | avx512 | avx512-bf16 (default: the best each machine has)")
+      ->check(CLI::IsMember({"avx2", "avx512", "avx512-bf16"}));
   command
       ->add_option("--threads", a->threads,
                    "threads a rank (default: cores of the host / its ranks)")
       ->check(CLI::Range(1, 1024));
   command->add_option("--seconds", a->seconds, "to measure links for, about (0: do not)")
-      ->check(CLI::Range(0.0, 600.0))
+      ->check(number_between(0, 600))
       ->capture_default_str();
   command
       ->add_option("--timeout", a->timeout,
                    "seconds after which a rank that cannot be reached ends the check (0: never)")
-      ->check(CLI::NonNegativeNumber)
+      ->check(number_from(0))
       ->capture_default_str();
   command->add_option("--json", a->json, "write everything found as JSON");
   command->add_flag("--quiet", a->quiet, "only the findings");

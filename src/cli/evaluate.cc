@@ -41,7 +41,7 @@ void evaluate_plans(const EvaluateArguments& a, bool json_wanted) {
   if (json_only)
     fmt::print("{}", evaluation_json(evaluation));
   else
-    fmt::print("{}", evaluation_text(evaluation, a.per_layer, colour_of_stdout()));
+    fmt::print("{}", evaluation_text(evaluation, a.per_layer, output_colour()));
   if (json_wanted && !json_only) write_file(a.json, evaluation_json(evaluation));
 }
 

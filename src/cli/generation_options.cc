@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "base/error.h"
+#include "cli/numbers.h"
 
 namespace gracemoe {
 
@@ -10,24 +11,33 @@ void add_generation_arguments(CLI::App& command, GenerationArguments& a) {
   const std::string otherwise = " (default: the model's generation_config.json, else ";
   command.add_option("--max-tokens", a.max_tokens, "tokens to generate")
       ->check(CLI::Range(1, 1 << 20));
-  command.add_option("--temperature", a.temperature, "0: greedy" + otherwise + "0)");
+  command.add_option("--temperature", a.temperature, "0: greedy" + otherwise + "0)")
+      ->check(finite_number());
   command.add_option("--top-k", a.top_k,
                      "sample among the k likeliest tokens" + otherwise + "0: all)");
-  command.add_option(
-      "--top-p", a.top_p,
-      "sample among the likeliest tokens that together reach this probability" + otherwise + "1)");
-  command.add_option(
-      "--min-p", a.min_p,
-      "sample among tokens at least so likely as this share of the likeliest" + otherwise + "0)");
-  command.add_option("--repetition-penalty", a.repetition_penalty,
-                     "above 1: tokens of prompt and answer become less likely" + otherwise + "1)");
+  command
+      .add_option("--top-p", a.top_p,
+                  "sample among the likeliest tokens that together reach this probability" +
+                      otherwise + "1)")
+      ->check(finite_number());
+  command
+      .add_option("--min-p", a.min_p,
+                  "sample among tokens at least so likely as this share of the likeliest" +
+                      otherwise + "0)")
+      ->check(finite_number());
+  command
+      .add_option("--repetition-penalty", a.repetition_penalty,
+                  "above 1: tokens of prompt and answer become less likely" + otherwise + "1)")
+      ->check(finite_number());
   command
       .add_option("--presence-penalty", a.presence_penalty,
                   "taken off the logits of tokens that the answer holds")
+      ->check(finite_number())
       ->capture_default_str();
   command
       .add_option("--frequency-penalty", a.frequency_penalty,
                   "taken off the logits for each time that the answer holds a token")
+      ->check(finite_number())
       ->capture_default_str();
   command.add_option("--seed", a.seed, "the same seed gives the same text on any number of ranks")
       ->capture_default_str();

@@ -3,6 +3,7 @@
 
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/numbers.h"
 #include "metrics/memory.h"
 #include "model/checkpoint.h"
 #include "model/fingerprint.h"
@@ -120,7 +121,7 @@ void add_inspect(CLI::App& app, Action& action) {
           "--memory-gb", a->memory_gb,
           "memory of a device, in 10^9 bytes: does it fit? (default: what this machine has "
           "available)")
-      ->check(CLI::PositiveNumber);
+      ->check(number_above(0));
   command->callback([a, &action] {
     action = [a](CliContext& context) { context.on_root([&] { inspect(*a); }); };
   });

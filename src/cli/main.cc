@@ -1,6 +1,7 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -70,6 +71,7 @@ int run(const gracemoe::Action& action) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that grows too large is an error that can be told
   start_again_with_sleeping_threads(argv);
   CLI::App app(
       "gracemoe runs sparse mixture-of-experts language models over several machines, losing "

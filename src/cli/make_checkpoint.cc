@@ -3,6 +3,7 @@
 #include "base/files.h"
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/numbers.h"
 #include "model/checkpoint_maker.h"
 
 #include <fmt/core.h>
@@ -41,7 +42,7 @@ void add_make_checkpoint(CLI::App& app, Action& action) {
       ->check(CLI::Range(1, 1000));
   command->add_option("--seed", a->recipe.seed, "of the weights")->capture_default_str();
   command->add_option("--shard-gb", a->recipe.shard_gb, "largest size of a shard, in 10^9 bytes")
-      ->check(CLI::PositiveNumber)
+      ->check(number_above(0))
       ->capture_default_str();
   command->add_option("--tokenizer", a->recipe.tokenizer,
                       "tokenizer.json to copy into the folder; its ids must fit the vocabulary");

@@ -9,6 +9,7 @@
 #include "base/quantities.h"
 #include "base/safetensors.h"
 #include "cli/commands.h"
+#include "cli/numbers.h"
 #include "model/model_config.h"
 #include "planner/evaluate.h"
 #include "planner/planner.h"
@@ -161,7 +162,7 @@ void print_expectation(const Plan& contiguous, const Plan& plan, const RoutingTr
 
 // The curves that the plan was chosen from, as far as the preset has them.
 void print_curves(const Plan& plan, bool every_layer) {
-  const Colour colour = colour_of_stdout();
+  const Colour colour = output_colour();
   fmt::print("{}", ratio_choice_text(plan));
   if (every_layer) fmt::print("\n{}", ratio_curve_text(plan, colour));
   const std::string memory = memory_curve_text(plan, colour);
@@ -260,13 +261,13 @@ void plan(const PlanArguments& a) {
   fmt::print("predicted times: {}\n", describe(input.model));
   print_curves(plan, a.curve);
   const std::string memory =
-      device_memory_text(plan, cluster, input.model.workload.expert_bytes, colour_of_stdout());
+      device_memory_text(plan, cluster, input.model.workload.expert_bytes, output_colour());
   if (!memory.empty()) fmt::print("\n{}", memory);
 }
 
 void add_cluster_options(CLI::App& command, PlanArguments& a) {
-  command.add_option("--nodes", a.nodes, "nodes of the cluster")->check(CLI::PositiveNumber);
-  command.add_option("--devices", a.devices, "devices a node")->check(CLI::PositiveNumber);
+  command.add_option("--nodes", a.nodes, "nodes of the cluster")->check(number_above(0));
+  command.add_option("--devices", a.devices, "devices a node")->check(number_above(0));
   command.add_option("--topology", a.topology,
                      "instead: nodes x devices such as 2x4, the devices of each node such as 3,1, "
                      "or a cluster file (.json; gracemoe calibrate writes one)");
@@ -275,8 +276,8 @@ void add_cluster_options(CLI::App& command, PlanArguments& a) {
           "--device-memory", a.device_memory_gb,
           "grace+: GB (10^9 bytes) each device has for experts' weights of all layers (with "
           "the shape of an expert); all of it is used unless --memory-budget says less")
-      ->check(CLI::Range(0.0, 1e9))
-      ->check(CLI::PositiveNumber);
+      ->check(number_between(0, 1e9))
+      ->check(number_above(0));
   command.add_option("--model", a.model, "model folder, for the shape of an expert");
   command.add_option("--hidden", a.hidden, "instead: its input width")
       ->check(CLI::Range(1, 1 << 24));
@@ -285,8 +286,8 @@ void add_cluster_options(CLI::App& command, PlanArguments& a) {
   command
       .add_option("--tokens-per-device", a.tokens_per_device,
                   "tokens of a step on each device, for predicted times")
-      ->check(CLI::Range(0.0, 1e9))
-      ->check(CLI::PositiveNumber)
+      ->check(number_between(0, 1e9))
+      ->check(number_above(0))
       ->capture_default_str();
 }
 
@@ -295,9 +296,9 @@ void add_search_options(CLI::App& command, PlanArguments& a) {
       .add_option("--memory-budget", a.budget,
                   "expert instances per expert, such as 1.25 for a quarter more memory (grace+: "
                   "over all layers; eplb, balance: slots of every layer)  [1.25]")
-      ->check(CLI::Range(1.0, 1e6));
+      ->check(number_between(1, 1e6));
   command.add_option("--balance", a.bound, "grace+: bound of the device load's max/mean  [1.1]")
-      ->check(CLI::Range(1.0, 1e6));
+      ->check(number_between(1, 1e6));
   command
       .add_option("--balance-on", a.balance_on,
                   "grace+: what devices should have equally much of: tokens, or experts used in a "
@@ -308,18 +309,18 @@ void add_search_options(CLI::App& command, PlanArguments& a) {
                    "grace+: the same number of experts on every device in every layer, as other "
                    "systems want it");
   command.add_option("--effort", a.effort, "grace+: search steps, relative to the default  [1]")
-      ->check(CLI::Range(0.001, 1e6));
+      ->check(number_between(0.001, 1e6));
   command
       .add_option("--time-limit", a.time_limit,
                   "grace+: seconds after which no new search begins (the plan then depends on the "
                   "machine)")
-      ->check(CLI::Range(0.0, 1e9))
-      ->check(CLI::PositiveNumber);
+      ->check(number_between(0, 1e9))
+      ->check(number_above(0));
   command.add_option("--from", a.from,
                      "old plan: change it only where that pays for moving the weights");
   command
       .add_option("--steps", a.steps, "with --from: steps that the new plan will serve  [100000]")
-      ->check(CLI::Range(1.0, 1e15));
+      ->check(number_between(1, 1e15));
   command.add_flag("--quiet", a.quiet, "no progress bar");
 }
 
@@ -345,7 +346,7 @@ void add_plan(CLI::App& app, Action& action) {
   command
       ->add_option("--expert-groups", a->expert_groups,
                    "eplb, balance: groups of the model's group-limited routing")
-      ->check(CLI::NonNegativeNumber);
+      ->check(number_from(0));
   add_search_options(*command, *a);
   command->add_option("--routing", a->routing, "primary | wrr | tar, for the expectation")
       ->capture_default_str();

@@ -5,6 +5,7 @@
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/deployment_options.h"
+#include "cli/numbers.h"
 #include "runtime/collect.h"
 #include "runtime/text_windows.h"
 #include "runtime/together.h"
@@ -79,7 +80,7 @@ void add_profile(CLI::App& app, Action& action) {
   command
       ->add_option("--max-tokens", a->max_tokens,
                    "take only this many tokens of each text (0: all)")
-      ->check(CLI::NonNegativeNumber)
+      ->check(number_from(0))
       ->capture_default_str();
   command->callback([a, &action] { action = [a](CliContext& context) { profile(*a, context); }; });
 }

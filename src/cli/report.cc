@@ -54,7 +54,7 @@ void report(const ReportArguments& a) {
     input.trace = &trace;
     warn_of_other_checkpoints(a, input.plans, trace);
   }
-  if (!input.runs.empty()) print_ladder(input.runs);
+  if (!input.runs.empty()) print_ladder(input.runs, output_colour());
   if (!a.ladder.empty()) write_ladder_json(a.ladder, input.runs);
   if (!a.html.empty()) write_html_report(a.html, input);
 }

@@ -2,10 +2,14 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <new>
+#include <string>
+
+#include "base/error.h"
 
 namespace gracemoe {
 namespace {
@@ -16,7 +20,14 @@ std::size_t round_up(std::size_t size, std::size_t unit) {
   return (size + unit - 1) / unit * unit;
 }
 
+// Beyond the limit the kernel would end the process by a signal.
 void allocate(int descriptor, std::size_t offset, std::size_t size) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < offset + size)
+    fail_usage({"file size limit (ulimit -f)", std::to_string(limit.rlim_cur) + " bytes",
+                "at least " + std::to_string(offset + size) +
+                    ", for weights that the ranks of a machine share",
+                "raise it: ulimit -f unlimited"});
   if (posix_fallocate(descriptor, static_cast<off_t>(offset), static_cast<off_t>(size)) != 0)
     throw std::bad_alloc();
 }

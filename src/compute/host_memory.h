@@ -23,7 +23,7 @@ class HostMemory {
     bool mine = true;
   };
   // All members ask for the same sizes in the same order; they fill the pieces in turn. Throws
-  // std::bad_alloc.
+  // std::bad_alloc, or an Error (kUsage) where the limit of a file's size is in the way.
   Piece take(std::size_t size);
 
  private:

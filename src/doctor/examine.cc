@@ -4,7 +4,9 @@
 #include <cstring>
 
 #include "base/clock.h"
+#include "exchange/exchange.h"
 #include "exchange/link_timing.h"
+#include "exchange/shared_memory.h"
 #include "runtime/together.h"
 
 namespace gracemoe {
@@ -45,9 +47,17 @@ void answer(Transport& transport, const std::function<double()>& now) {
   }
 }
 
+// As a run with the default --intra and --overlap would.
+std::string sharing_trouble(const Topology& topology, Transport& transport) {
+  std::string trouble;
+  SharedMemory::make_where_possible(topology, transport, shared_bytes(Overlap::kAuto, topology),
+                                    trouble);
+  return trouble;
+}
+
 void gather_facts(const ExamineOptions& options, Transport& transport, Examination& result) {
-  const RankFacts mine =
-      learn_facts(options.facts, result.topology, transport.rank(), options.host);
+  RankFacts mine = learn_facts(options.facts, result.topology, transport.rank(), options.host);
+  mine.sharing_error = sharing_trouble(result.topology, transport);
   const std::string text = facts_text(mine);
   for (const Bytes& bytes : transport.gather(std::as_bytes(std::span(text)), 0))
     result.ranks.push_back(

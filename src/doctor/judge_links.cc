@@ -16,6 +16,11 @@ constexpr double kFarClock = 1;  // second
 template <typename Overrides, typename Name>
 void judge_class(const char* check, const LinkCalibration& state, const LinkSpec& typical,
                  const Overrides& own, const Name& name, std::vector<Finding>& findings) {
+  if (!state.trouble.empty())
+    findings.push_back({Severity::kWarning, check,
+                        fmt::format("{} of {} links could not be measured: {}", state.failed,
+                                    state.links, state.trouble),
+                        "check again while the cores are idle, or for more --seconds"});
   if (!state.measured) return;
   findings.push_back({Severity::kGood, check, to_string(typical) + " each way", ""});
   for (const auto& [key, link] : own)

@@ -103,7 +103,27 @@ void judge_placement(const Examination& e, std::vector<Finding>& findings) {
   }
 }
 
-void judge_memory(const Examination& e, std::vector<Finding>& findings) {
+namespace {
+
+// Ranks whose nodes cannot share memory as the exchange does; --intra auto then takes messages.
+void judge_sharing(const Examination& e, std::vector<Finding>& findings) {
+  if (e.topology.devices() == e.topology.nodes()) return;
+  Groups troubles;
+  for (const RankFacts& f : e.ranks) troubles[f.sharing_error].push_back(f.rank);
+  for (const auto& [trouble, ranks] : troubles) {
+    if (trouble.empty())
+      findings.push_back({Severity::kGood, "shared memory",
+                          ranks_text(e, ranks) + " can map their neighbours' memory", ""});
+    else
+      findings.push_back(
+          {Severity::kWarning, "shared memory",
+           ranks_text(e, ranks) + " cannot map their neighbours': " + trouble,
+           "rows pass in messages there (--intra auto does so), about half as fast"});
+  }
+}
+
+// MPI's own memory between the ranks of a machine.
+void judge_shm(const Examination& e, std::vector<Finding>& findings) {
   constexpr std::int64_t kLittleShm = std::int64_t{256} << 20;
   std::vector<int> without, little;
   std::int64_t least = -1;
@@ -129,6 +149,13 @@ void judge_memory(const Examination& e, std::vector<Finding>& findings) {
         {Severity::kGood, "shared memory",
          "/dev/shm has " + human_bytes(static_cast<double>(least)) + " free or more on every rank",
          ""});
+}
+
+}  // namespace
+
+void judge_memory(const Examination& e, std::vector<Finding>& findings) {
+  judge_sharing(e, findings);
+  judge_shm(e, findings);
   for (const auto& [boot, ranks] : by_machine(e)) {
     std::int64_t wanted = 0;
     for (const int rank : ranks) wanted += facts_of(e, rank).weight_bytes;

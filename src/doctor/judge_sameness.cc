@@ -32,6 +32,7 @@ struct SameCheck {
 
 void judge_same(const Examination& e, const SameCheck& check, std::vector<Finding>& findings) {
   const Groups groups = by(e, check.of);
+  if (groups.size() == 1 && groups.begin()->first.empty()) return;  // an error says why
   if (groups.size() == 1)
     findings.push_back({Severity::kGood, check.check,
                         std::string(check.what) + " " + groups.begin()->first + " everywhere", ""});
@@ -109,6 +110,10 @@ void judge_sameness(const Examination& e, std::vector<Finding>& findings) {
                 std::to_string(f.machine_cores) + " cores";
        }}};
   for (const SameCheck& check : kChecks) judge_same(e, check, findings);
+  judge_errors(e, "kernels",
+               "use other machines, or an instruction set that these have; --backend reference "
+               "runs anywhere, slowly",
+               &RankFacts::kernels_error, findings);
   judge_environment(e, findings);
   judge_model(e, findings);
 }

@@ -21,13 +21,13 @@
 namespace gracemoe {
 namespace {
 
-std::string kernels_of(const FactsRequest& request) {
+void learn_kernels(const FactsRequest& request, RankFacts& facts) {
   try {
     CpuOptions options;
     options.isa = request.isa;
-    return make_cpu_backend(options)->name();
+    facts.kernels = make_cpu_backend(options)->name();
   } catch (const Error& error) {
-    return std::string("none: ") + error.what();
+    facts.kernels_error = error.what();
   }
 }
 
@@ -93,7 +93,7 @@ RankFacts learn_facts(const FactsRequest& request, const Topology& topology, int
   facts.version = request.version;
   facts.program = program_hash();
   facts.mpi = request.mpi;
-  facts.kernels = kernels_of(request);
+  learn_kernels(request, facts);
   facts.threads = request.threads;
   facts.environment = watched_environment();
   facts.interfaces = network_interfaces();
@@ -117,10 +117,12 @@ std::string facts_text(const RankFacts& f) {
                             {"shm_total_bytes", f.shm_total},
                             {"shm_free_bytes", f.shm_free},
                             {"shm_error", f.shm_error},
+                            {"sharing_error", f.sharing_error},
                             {"version", f.version},
                             {"program", f.program},
                             {"mpi", f.mpi},
                             {"kernels", f.kernels},
+                            {"kernels_error", f.kernels_error},
                             {"threads", f.threads},
                             {"environment", f.environment},
                             {"interfaces", f.interfaces},
@@ -151,10 +153,12 @@ RankFacts parse_facts(const std::string& text) {
   json.at("shm_total_bytes").get_to(f.shm_total);
   json.at("shm_free_bytes").get_to(f.shm_free);
   json.at("shm_error").get_to(f.shm_error);
+  json.at("sharing_error").get_to(f.sharing_error);
   json.at("version").get_to(f.version);
   json.at("program").get_to(f.program);
   json.at("mpi").get_to(f.mpi);
   json.at("kernels").get_to(f.kernels);
+  json.at("kernels_error").get_to(f.kernels_error);
   json.at("threads").get_to(f.threads);
   json.at("environment").get_to(f.environment);
   json.at("interfaces").get_to(f.interfaces);

@@ -19,7 +19,11 @@ struct RankFacts {
   std::int64_t memory_available = 0;  // bytes, 0: unknown
   std::int64_t shm_total = 0, shm_free = 0;  // /dev/shm
   std::string shm_error;                     // why a file there could not be made; empty: it could
-  std::string version, program, mpi, kernels;      // program: a hash of the executable
+  // Set by examine(): why this rank's node cannot share memory as the exchange does; empty: it can,
+  // or the rank has no neighbours.
+  std::string sharing_error;
+  std::string version, program, mpi;               // program: a hash of the executable
+  std::string kernels, kernels_error;              // why there are none; empty: there are
   int threads = 0;                                 // that a run would use on this rank
   std::map<std::string, std::string> environment;  // of kWatched, those that are set
   std::vector<std::string> interfaces;             // "eth0 10.0.0.1/24": up, not loopback, IPv4

@@ -167,6 +167,10 @@ class Exchange {
   // Blocks until something has arrived or left.
   virtual void wait() {}
 
+  // Why rows pass in messages inside this node though Intra::kAuto was asked for, the same on all
+  // its ranks; empty: they do not, or it was not.
+  virtual std::string intra_trouble() const { return ""; }
+
   virtual const ExchangeCounters& counters() const = 0;
   virtual void reset_counters() = 0;
 };
@@ -182,6 +186,10 @@ struct ExchangeOptions {
   Intra intra = Intra::kMpi;
   Packing packing = Packing::kSums;
 };
+// Bytes that a rank maps for its node to share, unless Intra::kMpi; pages that nobody writes take
+// no room.
+std::size_t shared_bytes(Overlap overlap, const Topology& topology);
+
 // Equal options on every rank (each message carries their hash; Error kPeer where it differs).
 // transport.size() must equal topology.devices(); at most 256 devices a node. Both must outlive the
 // exchange.

@@ -66,14 +66,39 @@ std::vector<double> time_round(Transport& transport, std::span<const int> partne
   return share(transport, partner, own);
 }
 
-int repeats_for(double last, double growth, const SwapOptions& options) {
-  const double expected = last * std::max(1.0, growth);
-  if (growth > 0 && expected > options.longest_seconds) return 0;
-  return static_cast<int>(std::clamp(options.seconds_per_size / std::max(expected, 1e-9),
+constexpr std::size_t kLeastSizes = 3;
+constexpr double kFelt = 3, kFeltBefore = 2;  // see SwapOptions::longest_seconds
+constexpr double kUnfeltFactor = 5;
+
+int repeats_in_time(double one, const SwapOptions& options) {
+  return static_cast<int>(std::clamp(options.seconds_per_size / std::max(one, 1e-9),
                                      1.0 * kLeastRepeats, 1.0 * kMostRepeats));
 }
 
+// How often to time the next size, of which the ones before took `seconds`; 0: leave it out.
+int repeats_for(std::span<const double> seconds, const SwapOptions& options) {
+  const std::size_t next = seconds.size();
+  const bool felt = bytes_are_felt(options.sizes, seconds, kFelt) &&
+                    bytes_are_felt(options.sizes, seconds.first(next - 1), kFeltBefore);
+  if (felt && options.sizes[next] > options.enough_bytes) return 0;
+  const double growth =
+      static_cast<double>(options.sizes[next]) / static_cast<double>(options.sizes[next - 1]);
+  const bool too_long = felt ? seconds.back() * growth > options.longest_seconds
+                             : seconds.back() > kUnfeltFactor * options.longest_seconds;
+  return next >= kLeastSizes && too_long ? 0 : repeats_in_time(seconds.back() * growth, options);
+}
+
 }  // namespace
+
+bool bytes_are_felt(std::span<const std::size_t> sizes, std::span<const double> seconds,
+                    double factor) {
+  if (seconds.empty()) return false;
+  const std::size_t last = seconds.size() - 1;
+  double shortest = 0;
+  for (std::size_t i = 0; i < last && 10 * sizes[i] <= sizes[last]; ++i)
+    shortest = i == 0 ? seconds[i] : std::min(shortest, seconds[i]);
+  return shortest > 0 && seconds[last] >= factor * shortest;
+}
 
 std::vector<std::vector<double>> time_swaps(Transport& transport, std::span<const int> partner,
                                             const SwapOptions& options) {
@@ -82,17 +107,16 @@ std::vector<std::vector<double>> time_swaps(Transport& transport, std::span<cons
   std::vector<std::vector<double>> times;
   if (options.sizes.empty()) return times;
   const bool plays = partner[self] >= 0;
-  double last =
+  std::vector<double> mine;
+  const double first =
       time_round(transport, partner, options.sizes[0], plays ? kFirstRepeats : 0, options)[self];
   bool open = plays;
-  for (std::size_t i = 0; i < options.sizes.size(); ++i) {
-    const double growth =
-        i == 0 ? 0
-               : static_cast<double>(options.sizes[i]) / static_cast<double>(options.sizes[i - 1]);
-    const int repeats = open ? repeats_for(last, growth, options) : 0;
+  for (const std::size_t size : options.sizes) {
+    int repeats = 0;
+    if (open) repeats = mine.empty() ? repeats_in_time(first, options) : repeats_for(mine, options);
     open = repeats > 0;
-    times.push_back(time_round(transport, partner, options.sizes[i], repeats, options));
-    last = times.back()[self];
+    times.push_back(time_round(transport, partner, size, repeats, options));
+    mine.push_back(times.back()[self]);
     if (options.size_done) options.size_done();
   }
   return times;

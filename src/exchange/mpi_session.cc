@@ -10,7 +10,9 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "exchange/mpi_greeting.h"
 #include "exchange/mpi_transport.h"
+#include "exchange/watchdog.h"
 
 namespace gracemoe {
 namespace {
@@ -110,10 +112,50 @@ void send_frames_without_handshake(std::size_t frame_bytes) {
   for (const char* name : limits) setenv(name, bytes.c_str(), 0);
 }
 
+// Of each step of starting up and ending. Processes of one job start seconds apart on busy
+// machines, however short the waits between them may be.
+double start_seconds(const MpiOptions& options) {
+  constexpr double kLeast = 5;
+  return options.timeout_seconds > 0 ? std::max(kLeast, options.timeout_seconds) : 0;
+}
+
+// Rank 0 meets all others, or all meet all, by messages that can be given up, before the first
+// collective: so a rank that is cut off is named.
+void meet(const MpiOptions& options) {
+  int rank = 0, size = 1;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  std::vector<int> others;
+  for (int other = 0; other < size; ++other)
+    if (other != rank && (options.all_meet || rank == 0 || other == 0)) others.push_back(other);
+  const std::vector<int> missing = greet(MPI_COMM_WORLD, others, start_seconds(options));
+  if (missing.empty()) return;
+  std::string names;
+  for (const int other : missing) names += (names.empty() ? "" : ", ") + std::to_string(other);
+  const std::string here = Watchdog::missing_here();
+  std::fprintf(stderr,
+               "gracemoe: rank %d (%s): start-up: no greeting from rank%s %s for %g seconds%s%s; "
+               "look whether it is stopped or its host cut off: firewalls must let MPI's ports "
+               "through, and mpirun --mca btl_tcp_if_include NET names the network\n",
+               rank, host_name().c_str(), missing.size() == 1 ? "" : "s", names.c_str(),
+               start_seconds(options), here.empty() ? "" : ": ", here.c_str());
+  std::fflush(nullptr);
+  MPI_Abort(MPI_COMM_WORLD, 1);
+  std::_Exit(1);
+}
+
+void finalize(Watchdog& watchdog) {
+  watchdog.watch("end of the job: MPI_Finalize");
+  MPI_Finalize();
+  watchdog.rest();
+}
+
 class Session final : public MpiSession {
  public:
-  Session(const MpiOptions& options, const Place& place, Topology topology)
-      : topology_(std::move(topology)),
+  Session(const MpiOptions& options, std::unique_ptr<Watchdog> watchdog, const Place& place,
+          Topology topology)
+      : watchdog_(std::move(watchdog)),
+        topology_(std::move(topology)),
         comm_(numbered(place)),
         library_(library_name()),
         host_(host_name()),
@@ -121,6 +163,7 @@ class Session final : public MpiSession {
             comm_, options.frame_bytes,
             MpiWaitOptions{options.timeout_seconds,
                            ranks_on_machine() > static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN))})) {
+    watchdog_->rest();
   }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -132,9 +175,10 @@ class Session final : public MpiSession {
                    host_.c_str());
       abort(1);
     }
-    transport_.reset();  // it holds a communicator
+    watchdog_->watch("end of the job: giving back communicators");
+    transport_.reset();  // it holds one
     MPI_Comm_free(&comm_);
-    MPI_Finalize();
+    finalize(*watchdog_);
   }
 
   Transport& transport() override { return *transport_; }
@@ -156,6 +200,7 @@ class Session final : public MpiSession {
   }
 
   int exceptions_ = std::uncaught_exceptions();
+  std::unique_ptr<Watchdog> watchdog_;
   Topology topology_;
   MPI_Comm comm_;
   std::string library_;
@@ -171,17 +216,23 @@ std::unique_ptr<MpiSession> MpiSession::start(const MpiOptions& options) {
   MPI_Initialized(&initialised);
   GM_CHECK(initialised == 0, "a process has one MPI session");
   send_frames_without_handshake(options.frame_bytes);
+  auto watchdog = std::make_unique<Watchdog>(start_seconds(options));
+  watchdog->watch("start-up: MPI_Init");
   // One thread calls MPI at a time, but it need not be the same.
   int provided = MPI_THREAD_SINGLE;
   MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided);
+  watchdog->rest();
+  meet(options);
+  watchdog->watch("start-up: learning which ranks share a node", 2);
+  const Place place = find_place();
+  Topology topology;
   try {
-    const Place place = find_place();
-    return std::make_unique<Session>(options, place, choose_topology(options.declared, place));
+    topology = choose_topology(options.declared, place);
   } catch (const Error&) {
-    // What can go wrong here goes wrong on every rank alike, so that all come to MPI_Finalize.
-    MPI_Finalize();
+    finalize(*watchdog);  // it goes wrong on every rank alike, so that all come here
     throw;
   }
+  return std::make_unique<Session>(options, std::move(watchdog), place, std::move(topology));
 }
 
 }  // namespace gracemoe

@@ -1,5 +1,5 @@
-// Transport over MPI point to point. With mpi_roll_call.cc and mpi_session.cc the only files that
-// know MPI; standard calls only.
+// Transport over MPI point to point. With mpi_greeting.cc, mpi_roll_call.cc and mpi_session.cc the
+// only files that know MPI; standard calls only.
 #pragma once
 #include <mpi.h>
 

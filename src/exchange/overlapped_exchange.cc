@@ -26,14 +26,14 @@ class OverlappedExchange final : public Exchange {
         transport_(transport) {
     reset_counters();
     const int count = lanes_of(options.overlap, topology);
-    const std::size_t bytes = 4 * kSharedBytes;
-    const std::size_t all = static_cast<std::size_t>(count) * bytes;
+    const std::size_t all = shared_bytes(options.overlap, topology);
+    const std::size_t bytes = all / static_cast<std::size_t>(count);
     if (topology.devices() == topology.nodes() || options.intra == Intra::kMpi)
       shared_ = nullptr;
     else if (options.intra == Intra::kShared)
       shared_ = SharedMemory::make(topology, transport, all);
     else
-      shared_ = SharedMemory::make_where_possible(topology, transport, all);
+      shared_ = SharedMemory::make_where_possible(topology, transport, all, intra_trouble_);
     const Clerk clerk(options, topology, transport.rank(), counters_);
     for (int lane = 0; lane < count; ++lane) {
       std::span<std::byte> memory;
@@ -115,6 +115,7 @@ class OverlappedExchange final : public Exchange {
     charge(at(last_), start);
   }
 
+  std::string intra_trouble() const override { return intra_trouble_; }
   const ExchangeCounters& counters() const override { return counters_; }
   void reset_counters() override {
     counters_.layers.assign(static_cast<std::size_t>(options_.layers), {});
@@ -142,12 +143,17 @@ class OverlappedExchange final : public Exchange {
   Paths paths_;
   Transport& transport_;
   ExchangeCounters counters_;
+  std::string intra_trouble_;
   std::unique_ptr<SharedMemory> shared_;
   std::vector<std::unique_ptr<Flight>> flights_;  // [lanes]
   int last_ = 0;                                  // lane that was asked for work last
 };
 
 }  // namespace
+
+std::size_t shared_bytes(Overlap overlap, const Topology& topology) {
+  return static_cast<std::size_t>(lanes_of(overlap, topology)) * 4 * kSharedBytes;
+}
 
 std::unique_ptr<Exchange> make_overlapped_exchange(const ExchangeOptions& options,
                                                    const Topology& topology, Transport& transport) {

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -64,12 +65,23 @@ class File {
   int descriptor_;
 };
 
+// Memory without a name counts as a file: beyond the limit the kernel would end the process by a
+// signal.
+void check_file_limit(const std::string& what, std::size_t bytes) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur >= bytes) return;
+  fail_sharing(what, "a file size limit (ulimit -f) of " + std::to_string(limit.rlim_cur));
+}
+
 int make_file(std::size_t bytes) {
+  const std::string what = "making shared memory of " + std::to_string(bytes) + " bytes";
+  check_file_limit(what, bytes);
   const int descriptor = memfd_create("gracemoe", MFD_CLOEXEC);
-  if (descriptor < 0) fail_sharing("making shared memory", std::strerror(errno));
+  if (descriptor < 0) fail_sharing(what, std::strerror(errno));
   if (ftruncate(descriptor, static_cast<off_t>(bytes)) != 0) {
+    const std::string why = std::strerror(errno);
     close(descriptor);
-    fail_sharing("making shared memory", std::strerror(errno));
+    fail_sharing(what, why);
   }
   return descriptor;
 }
@@ -176,8 +188,9 @@ std::unique_ptr<SharedMemory> SharedMemory::make(const Topology& topology, Trans
 
 std::unique_ptr<SharedMemory> SharedMemory::make_where_possible(const Topology& topology,
                                                                 Transport& transport,
-                                                                std::size_t bytes) {
-  std::string trouble;
+                                                                std::size_t bytes,
+                                                                std::string& trouble) {
+  trouble.clear();
   auto memory = std::make_unique<NodeMemory>(topology, transport, bytes, trouble);
   if (!trouble.empty()) return nullptr;
   return memory;

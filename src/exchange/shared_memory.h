@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "exchange/transport.h"
@@ -19,9 +20,11 @@ class SharedMemory {
   // other's processes.
   static std::unique_ptr<SharedMemory> make(const Topology& topology, Transport& transport,
                                             std::size_t bytes);
-  // The same; null on all ranks of a node where any of them cannot.
+  // The same; null on all ranks of a node where any of them cannot, and `trouble` says why, the
+  // same on all of them.
   static std::unique_ptr<SharedMemory> make_where_possible(const Topology& topology,
-                                                           Transport& transport, std::size_t bytes);
+                                                           Transport& transport, std::size_t bytes,
+                                                           std::string& trouble);
   virtual ~SharedMemory() = default;
   virtual std::span<std::byte> own() = 0;
   // The memory of that rank; empty where it is not of this node.

@@ -107,8 +107,12 @@ struct MpiOptions {
   // (one machine can so play several nodes).
   std::string declared = {};
   // A wait in which nothing arrives or leaves for so long ends with an Error (kPeer) naming peer
-  // and phase; 0: never. Progress is seen by frames: allow a slow link the time of one.
+  // and phase; 0: never. Progress is seen by frames: allow a slow link the time of one. So long may
+  // each step of starting up and ending take (5 s at least): one line on standard error names the
+  // step, and the missing rank where that is known, and the job ends with code 1.
   double timeout_seconds = 0;
+  // Every two ranks meet at start-up; otherwise rank 0 meets all others. A message of each.
+  bool all_meet = false;
   // Longest single MPI message; longer ones are split. Frames of up to 1 MiB need no handshake over
   // Open MPI's TCP.
   std::size_t frame_bytes = std::size_t{1} << 20;

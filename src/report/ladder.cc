@@ -135,8 +135,8 @@ std::string ladder_text(std::span<const RunStatistics> runs, Colour colour) {
   return text;
 }
 
-void print_ladder(std::span<const RunStatistics> runs) {
-  const auto text = ladder_text(runs, colour_of_stdout());
+void print_ladder(std::span<const RunStatistics> runs, Colour colour) {
+  const auto text = ladder_text(runs, colour);
   std::fputs(text.c_str(), stdout);
   std::fflush(stdout);
 }

@@ -39,8 +39,8 @@ std::vector<LadderRow> make_ladder(std::span<const RunStatistics> runs);
 // An aligned table with a line of units, the machine and the workload; ends with a newline. With
 // colour, the fastest row stands out.
 std::string ladder_text(std::span<const RunStatistics> runs, Colour colour);
-// On standard output; coloured if that is a terminal and NO_COLOR is not set.
-void print_ladder(std::span<const RunStatistics> runs);
+// On standard output.
+void print_ladder(std::span<const RunStatistics> runs, Colour colour);
 
 // {"format": "gracemoe-ladder", "version": 1, "machine": ..., "workload": ..., "rows": [...]};
 // docs/formats.md. Errors (kOutput): not writable.

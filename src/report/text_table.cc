@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <string_view>
 
 namespace gracemoe {
 namespace {
@@ -28,9 +29,20 @@ std::string line_of(const std::vector<std::string>& cells, const std::vector<std
 
 }  // namespace
 
-Colour colour_of_stdout() {
-  const bool wanted = isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
-  return wanted ? Colour::kAlways : Colour::kNever;
+Colour choose_colour(bool terminal, bool under_launcher,
+                     const std::function<const char*(const char*)>& get) {
+  const auto value = [&](const char* name) {
+    const char* text = get(name);
+    return std::string_view(text == nullptr ? "" : text);
+  };
+  if (!value("NO_COLOR").empty()) return Colour::kNever;
+  const bool forced = !value("CLICOLOR_FORCE").empty() && value("CLICOLOR_FORCE") != "0";
+  return forced || (terminal && !under_launcher) ? Colour::kAlways : Colour::kNever;
+}
+
+Colour colour_of_stdout(bool under_launcher) {
+  return choose_colour(isatty(STDOUT_FILENO) != 0, under_launcher,
+                       [](const char* name) { return std::getenv(name); });
 }
 
 std::string printable(std::string text) {

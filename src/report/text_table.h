@@ -1,14 +1,21 @@
 // Aligned tables for terminals.
 #pragma once
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <vector>
 
 namespace gracemoe {
 
 enum class Colour { kNever, kAlways };
-// kAlways if standard output is a terminal and NO_COLOR is not set.
-Colour colour_of_stdout();
+// kAlways where standard output is a terminal, but not under a launcher: Open MPI gives ranks a
+// terminal of their own, whatever their output goes to in the end. CLICOLOR_FORCE (neither empty
+// nor "0") asks for colour wherever it goes, NO_COLOR (not empty) for none; the latter wins. `get`:
+// an environment variable, null where it is not set.
+Colour choose_colour(bool terminal, bool under_launcher,
+                     const std::function<const char*(const char*)>& get);
+// The same for this process.
+Colour colour_of_stdout(bool under_launcher);
 
 struct TextRow {
   std::vector<std::string> cells;  // fewer than other rows have: the rest is empty

@@ -28,8 +28,12 @@ int calibrate_steps(const Topology& topology);
 constexpr std::array<int, 8> kExpertRows{1, 2, 4, 8, 16, 32, 64, 128};
 
 struct LinkCalibration {
-  bool measured = false;  // false: the class does not exist here, the default stands
+  bool measured = false;  // false: the default stands, since the class does not exist or all failed
   double error = 0;       // of the lines that were fitted, mean; relative (Line::error)
+  // Links whose times do not show their bytes (cores too busy, time too short): they have no
+  // figures and are in no median. `trouble`: the first of them, with its times; empty: none.
+  int failed = 0, links = 0;
+  std::string trouble;
 };
 
 struct Calibration {
@@ -54,6 +58,9 @@ struct Calibration {
 Calibration calibrate(Transport& transport, const Topology& topology, const Backend& backend,
                       const CalibrateOptions& options);
 constexpr int kMostRounds = 15;
+
+// Error (kUsage) with the class's trouble where links exist and none could be measured.
+void require_measured(const Calibration& calibration);
 
 // The two halves.
 void calibrate_links(Transport& transport, const CalibrateOptions& options, Calibration& result);

@@ -142,7 +142,7 @@ std::vector<std::pair<std::string, std::string>> settings_of(const Deployment& d
           {"exchange", to_string(d.options().exchange)},
           {"reduction", to_string(d.options().reduction)},
           {"overlap", to_string(d.options().overlap)},
-          {"intra", to_string(d.options().intra)},
+          {"intra", d.intra()},
           {"packing", to_string(d.options().packing)},
           {"routing", to_string(d.options().routing)},
           {"topology", d.topology().to_string()},

@@ -14,7 +14,7 @@
 namespace gracemoe {
 namespace {
 
-constexpr int kLeastSteps = 3, kMostSteps = 64;
+constexpr int kLeastSteps = 3;
 constexpr int kReferenceTokens = 4;
 // Distance from float32 (docs/numerics.md: 2.5e-3 expected of bf16), with room for one expert
 // chosen differently at a near tie of random routers.
@@ -105,7 +105,7 @@ class Phase {
     const int behind = prefill_ ? 0 : options_.context;
     caches_.clear();
     for (std::size_t i = 0; i < numbers_.size(); ++i) {
-      caches_.push_back(model_.make_cache(behind + (prefill_ ? rows_ : kMostSteps + 1)));
+      caches_.push_back(model_.make_cache(behind + (prefill_ ? rows_ : kMostBenchSteps + 1)));
       caches_.back().set_length(behind);
     }
   }
@@ -151,7 +151,7 @@ ComputePhase run_phase(Transformer& model, const ComputeBenchOptions& options, b
   result.tokens = phase.tokens();
   count = {};
   const double begin = wall_seconds();
-  for (int i = 0; i < kMostSteps; ++i) {
+  for (int i = 0; i < kMostBenchSteps; ++i) {
     if (i >= kLeastSteps && wall_seconds() - begin > options.seconds) break;
     phase.prepare();
     const ScopedSpan span(options.profile, prefill ? "prefill step" : "decode step");
@@ -190,8 +190,29 @@ double ComputePhase::median_seconds() const {
   return n == 0 ? 0 : (seconds[n / 2] + seconds[(n - 1) / 2]) / 2;
 }
 
+void check_positions(const ModelConfig& config, const ComputeBenchOptions& options) {
+  const auto require = [&](const std::string& what, const std::string& got, std::int64_t positions,
+                           const std::string& action) {
+    if (positions > config.max_positions)
+      fail_usage({what, got,
+                  "at most " + std::to_string(config.max_positions) +
+                      " positions, as the model's config says",
+                  action});
+  };
+  require("context of bench compute",
+          std::to_string(options.context) + " positions and up to " +
+              std::to_string(kMostBenchSteps) + " steps behind them",
+          std::int64_t{options.context} + kMostBenchSteps, "use a smaller --context");
+  for (const int batch : options.batches)
+    require("prefill of bench compute",
+            std::to_string(options.prefill_rows) + " tokens of " + std::to_string(batch) +
+                (batch == 1 ? " sequence" : " sequences"),
+            options.prefill_rows / batch, "use a smaller --prefill, or larger --batches");
+}
+
 ComputeBenchResult bench_compute(const ModelConfig& config, Checkpoint& checkpoint,
                                  const ComputeBenchOptions& options) {
+  check_positions(config, options);
   ComputeBenchResult result;
   const auto backend = make_cpu_backend(options.cpu);
   WorkCount count;

@@ -40,9 +40,15 @@ struct ComputeBenchResult {
   std::vector<ComputePhase> phases;
 };
 
+// Steps of a phase at most; so many positions may come behind ComputeBenchOptions::context.
+constexpr int kMostBenchSteps = 64;
+// Error (kUsage): more positions than the model's config says it has.
+void check_positions(const ModelConfig& config, const ComputeBenchOptions& options);
+
 // Loads all of the model. Each phase's first step is checked before the others are timed: some
 // sequences alone must give the same logits to the bit. Logits of a few tokens are compared with
-// the reference backend's. Errors (kInternal): a wrong result; those of loading.
+// the reference backend's. Errors (kInternal): a wrong result; those of
+// check_positions() and of loading.
 ComputeBenchResult bench_compute(const ModelConfig& config, Checkpoint& checkpoint,
                                  const ComputeBenchOptions& options);
 

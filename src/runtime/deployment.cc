@@ -35,6 +35,7 @@ Deployment::Deployment(const DeploymentOptions& options, const Topology& topolog
     hashes->sum();
   });
   agree(shared_digest(*checkpoint_, config_, host_sum(transport_, host, hashes->sum())));
+  settle_intra();
 }
 
 std::string Deployment::model_name() const {
@@ -83,6 +84,22 @@ void Deployment::load(std::shared_ptr<HostMemory> shared,
       make_transformer(config_, *checkpoint_, *backend_,
                        {plan_, context, options_.rounding,
                         [&bar](std::int64_t bytes) { bar.update(bytes / kMegabyte); }, hashes});
+}
+
+void Deployment::settle_intra() {
+  intra_ = to_string(options_.intra);
+  if (options_.intra != Intra::kAuto || topology_.devices() == topology_.nodes()) return;
+  const std::string mine = exchange_->intra_trouble();
+  const auto troubles = gather_vectors(transport_, std::vector<char>(mine.begin(), mine.end()), 0);
+  if (transport_.rank() != 0) return;
+  std::string nodes, why;
+  for (int node = 0; node < topology_.nodes(); ++node) {
+    const auto& trouble = troubles[static_cast<std::size_t>(topology_.first_device(node))];
+    if (trouble.empty()) continue;
+    nodes += (nodes.empty() ? "" : ", ") + std::to_string(node);
+    if (why.empty()) why.assign(trouble.begin(), trouble.end());
+  }
+  intra_ += nodes.empty() ? ": shared" : ": mpi on node " + nodes + " (" + why + ")";
 }
 
 // All ranks must hold the same model and compute with the same kernels, or results would depend on

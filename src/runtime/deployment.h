@@ -55,6 +55,9 @@ class Deployment {
   Transformer& model() { return *model_; }
   const ExchangeCounters& counters() const { return exchange_->counters(); }
   const MoeTimes& moe_times() const { return times_; }
+  // Intra as asked for, and on rank 0 what auto became: "auto: shared", "auto: mpi on node 1
+  // (why)".
+  const std::string& intra() const { return intra_; }
   // Null unless record_routing.
   const RoutingRecorder* recorder() const { return recorder_.get(); }
 
@@ -62,6 +65,7 @@ class Deployment {
   void read();
   void load(std::shared_ptr<HostMemory> shared, const std::shared_ptr<SharedHashes>& hashes);
   void agree(const std::string& weights) const;
+  void settle_intra();
 
   DeploymentOptions options_;
   Topology topology_;
@@ -74,6 +78,7 @@ class Deployment {
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<ReplicaSelector> selector_;
   std::unique_ptr<Exchange> exchange_;
+  std::string intra_;
   std::unique_ptr<RoutingRecorder> recorder_;
   std::unique_ptr<Transformer> model_;
 };

@@ -96,6 +96,19 @@ TEST(Doctor, SharedMemoryThatIsMissingOrSmall) {
   EXPECT_EQ(exit_code_of(judge(e)), 2);
 }
 
+TEST(Doctor, NodesThatCannotShareMemoryAreAWarning) {
+  Examination e = healthy();
+  EXPECT_THAT(told(e, Severity::kGood), HasSubstr("ranks 0, 1, 2, 3 (node0, node1) can map"));
+  e.ranks[2].sharing_error = e.ranks[3].sharing_error = "making shared memory: got a limit";
+  EXPECT_THAT(told(e, Severity::kWarning),
+              HasSubstr("shared memory: ranks 2, 3 (node1) cannot map their neighbours': making "
+                        "shared memory: got a limit -> rows pass in messages there"));
+  EXPECT_THAT(told(e, Severity::kGood), HasSubstr("ranks 0, 1 (node0) can map"));
+  e = healthy();
+  e.topology = Topology::grid(4, 1);
+  EXPECT_THAT(told(e, Severity::kGood), Not(HasSubstr("can map")));
+}
+
 TEST(Doctor, WeightsThatDoNotFitAreAProblem) {
   Examination e = healthy();
   for (RankFacts& f : e.ranks) f.weight_bytes = 1 << 28;
@@ -117,6 +130,19 @@ TEST(Doctor, WhatMustBeTheSameEverywhere) {
   e.ranks[0].environment["OMP_NUM_THREADS"] = "3";
   EXPECT_THAT(told(e, Severity::kWarning), HasSubstr("Another, 4 cores on rank 3 (node1)"));
   EXPECT_THAT(told(e, Severity::kWarning), HasSubstr("OMP_NUM_THREADS=3 on rank 0 (node0)"));
+}
+
+TEST(Doctor, AMachineWithoutKernelsIsAProblem) {
+  Examination e = healthy();
+  for (RankFacts& f : e.ranks) f.kernels = "", f.kernels_error = "got a machine without AVX2";
+  EXPECT_THAT(told(e, Severity::kProblem),
+              HasSubstr("kernels: ranks 0, 1, 2, 3 (node0, node1): got a machine without AVX2"));
+  EXPECT_THAT(told(e, Severity::kGood), Not(HasSubstr("kernels")));
+  EXPECT_EQ(exit_code_of(judge(e)), 2);
+  e = healthy();
+  e.ranks[3].kernels = "", e.ranks[3].kernels_error = "no AVX-512";
+  EXPECT_THAT(told(e, Severity::kProblem), HasSubstr("kernels: rank 3 (node1): no AVX-512"));
+  EXPECT_THAT(told(e, Severity::kProblem), HasSubstr("differs: none on rank 3 (node1); avx2"));
 }
 
 TEST(Doctor, ModelAndPlan) {
@@ -148,6 +174,15 @@ TEST(Doctor, SlowLinksInterfacesAndClocks) {
   EXPECT_THAT(told(e, Severity::kWarning), Not(HasSubstr("has several")));
 }
 
+TEST(Doctor, LinksThatCouldNotBeMeasuredHaveNoFigures) {
+  Examination e = healthy();
+  e.links.inter_node = {false, 0, 1, 1, "nodes 0 and 1: messages took too long"};
+  EXPECT_THAT(told(e, Severity::kWarning),
+              HasSubstr("between nodes: 1 of 1 links could not be measured: nodes 0 and 1: "
+                        "messages took too long -> check again"));
+  EXPECT_THAT(told(e, Severity::kGood), Not(HasSubstr("between nodes")));
+}
+
 TEST(Doctor, OneMachineThatCountsAsSeveralNodes) {
   Examination e = healthy();
   for (RankFacts& f : e.ranks) f.boot = "boot", f.threads = 1;
@@ -170,6 +205,7 @@ TEST(Doctor, JsonHoldsFactsAndFindings) {
 TEST(RankFacts, TextReadsBack) {
   RankFacts f = healthy_rank(3, 1);
   f.environment["OMP_NUM_THREADS"] = "3";
+  f.kernels_error = "no AVX2";
   f.model_error = "bad \xff name";  // not UTF-8
   f.weight_bytes = 7;
   const RankFacts back = parse_facts(facts_text(f));

@@ -11,6 +11,7 @@ namespace gracemoe {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 const std::string kModel = std::string(GRACEMOE_SOURCE_DIR) + "/models/gracemoe-demo";
 const std::string kTiny = std::string(GRACEMOE_SOURCE_DIR) + "/tests/data/olmoe_tiny";
@@ -83,6 +84,33 @@ TEST(BenchCompute, WrongShapesAreRefused) {
   const ProcessResult result = gracemoe({"bench", "compute", "--layers", "17"});
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_THAT(result.err, HasSubstr("layers: got 17, wanted at most 16"));
+}
+
+TEST(BenchCompute, MorePositionsThanTheModelHasAreRefused) {
+  const ProcessResult prefill =
+      gracemoe({"bench", "compute", "--model", kModel, "--batches", "2,1", "--prefill", "1025"});
+  EXPECT_EQ(prefill.exit_code, 2);
+  EXPECT_THAT(prefill.err, HasSubstr("prefill of bench compute: got 1025 tokens of 1 sequence, "
+                                     "wanted at most 1024 positions"));
+  const ProcessResult decode =
+      gracemoe({"bench", "compute", "--model", kModel, "--context", "1000"});
+  EXPECT_EQ(decode.exit_code, 2);
+  EXPECT_THAT(decode.err, HasSubstr("context of bench compute: got 1000 positions and up to 64"));
+}
+
+TEST(BenchCompute, ColourCodesStayOutOfFilesUnderALauncher) {
+  const auto table = [](const std::vector<std::string>& setting) {
+    std::vector<std::string> args{"env"};
+    args.insert(args.end(), setting.begin(), setting.end());
+    args.insert(args.end(),
+                {GRACEMOE_PROGRAM, "bench", "compute", "--quiet", "--no-verify", "--model", kTiny,
+                 "--threads", "1", "--batches", "1", "--prefill", "2", "--seconds", "0"});
+    const ProcessResult result = run_process(under_mpirun(1, args));
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return result.out;
+  };
+  EXPECT_THAT(table({}), Not(HasSubstr("\033")));
+  EXPECT_THAT(table({"CLICOLOR_FORCE=1"}), HasSubstr("\033[1;32m"));
 }
 
 }  // namespace

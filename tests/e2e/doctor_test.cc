@@ -99,5 +99,28 @@ TEST(CliDoctor, ARankThatIsNotThereEndsTheCheckInTime) {
   EXPECT_THAT(result.err, HasSubstr("rank 1"));
 }
 
+TEST(CliDoctor, AnInstructionSetThatIsNotThereIsAProblem) {
+  const ProcessResult unknown = run_process(doctor({"--isa", "foo"}));
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_THAT(unknown.err, HasSubstr("--isa: foo not in {avx2,avx512,avx512-bf16}"));
+  if (__builtin_cpu_supports("avx512f")) GTEST_SKIP() << "this machine has AVX-512";
+  const ProcessResult lacking = run_process(doctor({"--isa", "avx512"}));
+  EXPECT_EQ(lacking.exit_code, 2);
+  EXPECT_THAT(lacking.out, HasSubstr("problem: kernels: rank 0"));
+  EXPECT_THAT(lacking.out, HasSubstr("wanted one that this machine has"));
+}
+
+// It stops before MPI has started: nothing but the start-up's own deadline can find that out.
+TEST(CliDoctor, ARankThatStopsBeforeMpiStartsIsNamed) {
+  const std::string script =
+      std::string("[ \"$OMPI_COMM_WORLD_RANK\" = 1 ] && kill -STOP $$; exec ") + GRACEMOE_PROGRAM +
+      " doctor --quiet --seconds 0 --timeout 1";
+  const ProcessResult result = run_process(under_mpirun(2, {"bash", "-c", script}), 20);
+  EXPECT_EQ(result.exit_code, 1) << result.out;
+  EXPECT_THAT(result.err, HasSubstr("rank 0: start-up: MPI_Init has not ended after 5 seconds"));
+  EXPECT_THAT(result.err, HasSubstr("rank 1 (process "));
+  EXPECT_THAT(result.err, HasSubstr(", bash) on this machine is stopped"));
+}
+
 }  // namespace
 }  // namespace gracemoe

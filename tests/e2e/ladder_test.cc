@@ -153,7 +153,7 @@ TEST(CliLadder, RefusesBeforeItRuns) {
   };
   EXPECT_THAT(refusal({"--rows", "tutel"}), HasSubstr("'tutel'"));
   EXPECT_THAT(refusal({"--reduction", "bf16"}), HasSubstr("rows' tokens are to be equal"));
-  EXPECT_THAT(refusal({"--rate", "fast"}), HasSubstr("got 'fast', wanted 100mbit"));
+  EXPECT_THAT(refusal({"--rate", "fast"}), HasSubstr("got 'fast', wanted 100kbit"));
   EXPECT_THAT(refusal({"--out", folder / "no/l.json"}), HasSubstr("no/l.json"));
   EXPECT_THAT(refusal({"--out", folder / "x", "--svg", folder / "x"}),
               HasSubstr("for two of them"));

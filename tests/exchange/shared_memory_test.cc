@@ -1,6 +1,8 @@
 #include "exchange/shared_memory.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <cstring>
@@ -76,10 +78,33 @@ TEST(SharedMemory, WhereOneRankCannotItsWholeNodeDoesNot) {
   run_ranks(3, [&](Transport& transport) {
     Liar liar(transport);
     const Topology topology = Topology::parse("2,1");
-    EXPECT_EQ(SharedMemory::make_where_possible(topology, liar, 4096) == nullptr,
+    std::string trouble;
+    EXPECT_EQ(SharedMemory::make_where_possible(topology, liar, 4096, trouble) == nullptr,
               transport.rank() < 2);
-    EXPECT_NE(SharedMemory::make_where_possible(topology, transport, 4096), nullptr);
+    EXPECT_EQ(trouble.empty(), transport.rank() == 2) << trouble;
+    EXPECT_NE(SharedMemory::make_where_possible(topology, transport, 4096, trouble), nullptr);
+    EXPECT_EQ(trouble, "");
   });
+}
+
+TEST(SharedMemory, AFileSizeLimitIsToldAndKillsNobody) {
+  rlimit old{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &old), 0);
+  const rlimit low{1 << 20, old.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &low), 0);
+  const std::string told =
+      "making shared memory of 8004096 bytes: got a file size limit (ulimit "
+      "-f) of 1048576, wanted memory shared by the devices of a node";
+  run_ranks(2, [&](Transport& transport) {
+    const Topology topology = Topology::grid(1, 2);
+    std::string trouble;
+    EXPECT_EQ(SharedMemory::make_where_possible(topology, transport, 8000000, trouble), nullptr);
+    EXPECT_THAT(trouble, testing::StartsWith(told));
+    EXPECT_THAT(
+        error_of([&] { SharedMemory::make(topology, transport, 8000000); }, ErrorCategory::kUsage),
+        testing::StartsWith(told));
+  });
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &old), 0);
 }
 
 TEST(Arena, HandsOutWhatThereIs) {

@@ -206,5 +206,38 @@ TEST(Calibrate, SlowLinksAreMeasuredWithSmallMessages) {
   expect_link(find(truth, {1, 1}).cluster.inter_node, truth.inter_node);
 }
 
+// Busy cores: every message takes 12 ms and more, whatever its size.
+TEST(Calibrate, BusyCoresDoNotHideTheBandwidth) {
+  Cluster truth = Cluster::uniform(Topology::grid(2, 2));
+  truth.inter_node = {12e-3, 12.5e6};
+  truth.intra_node = {8e-3, 2e9};
+  const Calibration found = find(truth, {1, 1, 1, 1});
+  expect_link(found.cluster.inter_node, truth.inter_node);
+  EXPECT_EQ(found.inter_node.trouble, "");
+}
+
+TEST(Calibrate, LinksWhoseBytesAreNotFeltHaveNoFigures) {
+  Cluster truth = Cluster::uniform(Topology::grid(3, 1));
+  truth.inter_node = {1e-4, 1e9};
+  truth.pair_overrides[{0, 2}] = {0.5, 1e15};
+  Calibration found = find(truth, {1, 1, 1});
+  expect_link(found.cluster.inter_node, truth.inter_node);
+  EXPECT_TRUE(found.cluster.pair_overrides.empty());
+  EXPECT_EQ(found.inter_node.failed, 1);
+  EXPECT_EQ(found.inter_node.links, 3);
+  EXPECT_EQ(found.inter_node.trouble,
+            "nodes 0 and 2: messages of 256 to 4096 bytes took 500 to 500 ms: what a byte takes "
+            "cannot be told from what a message takes");
+  require_measured(found);
+  truth = Cluster::uniform(Topology::grid(2, 1));
+  truth.inter_node = {0.5, 1e15};
+  found = find(truth, {1, 1});
+  EXPECT_FALSE(found.inter_node.measured);
+  EXPECT_EQ(found.cluster.inter_node, kDefaultInterNode);
+  EXPECT_EQ(error_of([&] { require_measured(found); }, ErrorCategory::kUsage),
+            "links could not be measured: got " + found.inter_node.trouble +
+                "; measure while the cores are idle, or for more --seconds");
+}
+
 }  // namespace
 }  // namespace gracemoe

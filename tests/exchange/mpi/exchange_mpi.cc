@@ -1,12 +1,14 @@
 // Run by mpirun: the cases of the exchange's tests over MPI, and what only MPI can show.
 //   test_exchange_mpi cases TOPOLOGY     exchanges against their twins, collectives, long messages
 //   test_exchange_mpi WAY                how a job ends: silent, deaf, out-of-step, kill, throw,
-//   abort
+//                                        abort, and where it hangs: greetless, endless
 // Prints "ok" from rank 0, or says what failed and ends the job with code 1.
+#include <mpi.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <stdexcept>
 
@@ -162,7 +164,25 @@ void misbehave(const std::string& way, Transport& transport, MpiSession& session
   transport.exchange({&out, 1}, {&peer, 1}, phase);
 }
 
+// Rank 1 starts MPI, but does not greet.
+void run_without_greeting() {
+  int provided = 0;
+  if (std::string(std::getenv("OMPI_COMM_WORLD_RANK")) == "1") {
+    MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided);
+    sleep(60);
+  }
+  MpiSession::start(MpiOptions{.timeout_seconds = 0.5});
+}
+
+// Rank 1 does not come to the end.
+void run_without_end() {
+  const auto session = MpiSession::start(MpiOptions{.timeout_seconds = 0.5});
+  if (session->transport().rank() == 1) sleep(60);
+}
+
 void run_badly(const std::string& way) {
+  if (way == "greetless") return run_without_greeting();
+  if (way == "endless") return run_without_end();
   // Only where a rank stays alive does it take a timeout to find it out.
   const double timeout = way == "silent" || way == "deaf" ? 0.5 : 0;
   const auto session = MpiSession::start(MpiOptions{.timeout_seconds = timeout});
