@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 #include <string_view>
-#include <system_error>
 
 #include "base/error.h"
 #include "engine/mlp.h"
+#include "model/model_tensors.h"
 
 namespace gracemoe {
 namespace {
@@ -14,37 +15,29 @@ namespace {
 // Enough for a fast disk while a large tensor is packed; little beside a model.
 constexpr std::size_t kReadAhead = std::size_t{256} << 20;
 
-// A routed expert's matrix, which some rank takes. `name` begins with "model.layers.N.", N `layer`.
-bool is_of_an_expert(const std::string& name, int layer, const ModelConfig& config) {
-  if (!std::binary_search(config.moe_layers.begin(), config.moe_layers.end(), layer)) return false;
-  constexpr std::string_view kExperts = ".mlp.experts.";
-  const std::size_t at = name.find(kExperts);
-  if (at == name.npos) return false;
-  const std::string_view rest = std::string_view(name).substr(at + kExperts.size());
-  int expert = -1;
-  const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), expert);
-  if (error != std::errc() || expert < 0 || expert >= config.experts) return false;
-  const std::string_view matrix = rest.substr(static_cast<std::size_t>(end - rest.data()));
-  return matrix == ".gate_proj.weight" || matrix == ".up_proj.weight" ||
-         matrix == ".down_proj.weight";
-}
-
-// Once a model's tensors are taken: what is left of its layers would have changed the answers.
-// Layers beyond the config's (for the prediction of several tokens) and tables of rotary positions
-// may be left. Decided alike on every rank.
-void refuse_untaken(const Checkpoint& checkpoint, const ModelConfig& config) {
+// What is in the model's layers and is not taken would have changed the answers. Layers beyond the
+// config's (for the prediction of several tokens) and tables of rotary positions may be there.
+// Decided alike on every rank.
+void refuse_unknown(const Checkpoint& checkpoint, const ModelConfig& config) {
   constexpr std::string_view kLayers = "model.layers.";
-  for (const std::string& name : checkpoint.not_used()) {
+  std::set<std::string> known;
+  for (ModelTensor& tensor : model_tensors(config)) known.insert(std::move(tensor.name));
+  for (const auto& [name, tensor] : checkpoint.all()) {
     if (!name.starts_with(kLayers) || name.find("rotary_emb") != name.npos) continue;
     int layer = -1;
     std::from_chars(name.data() + kLayers.size(), name.data() + name.size(), layer);
-    if (layer >= config.layers || is_of_an_expert(name, layer, config)) continue;
+    if (layer >= config.layers || known.contains(name)) continue;
     fail_input({.what = checkpoint.folder().string() + ": tensor '" + name + "'",
                 .got = "a part of the model that " + config.architecture_name + " has no use for",
                 .wanted = "weights that are all used",
                 .action = "this model needs a feature that gracemoe does not have, or config.json "
                           "and the weights do not belong together"});
   }
+}
+
+const Checkpoint& checked(const Checkpoint& checkpoint, const ModelConfig& config) {
+  refuse_unknown(checkpoint, config);
+  return checkpoint;
 }
 
 }  // namespace
@@ -56,8 +49,8 @@ ModelLoader::ModelLoader(const ModelConfig& config, Checkpoint& checkpoint, cons
       backend_(backend),
       placement_(placement),
       read_ahead_(std::make_shared<ReadAhead>(
-          loading_order(checkpoint, config, placement.plan, placement.context.device,
-                        placement.hashes.get()),
+          loading_order(checked(checkpoint, config), config, placement.plan,
+                        placement.context.device, placement.hashes.get()),
           kReadAhead, placement.hashes)) {}
 
 Bf16Weights ModelLoader::read(const std::string& name, const std::vector<std::int64_t>& shape) {
@@ -116,7 +109,6 @@ TransformerParts ModelLoader::decoder(const AttentionLoader& attention) {
   if (!config_.tied_embeddings) *done_ += static_cast<std::int64_t>(embedding.data.size_bytes());
   read_ahead_->finish();
   tell_progress();
-  refuse_untaken(checkpoint_, config_);
   return parts;
 }
 

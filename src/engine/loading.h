@@ -16,8 +16,9 @@
 
 namespace gracemoe {
 
-// Loads one model for one device; all members outlive it. Errors (kInput): tensors missing or of
-// another shape or type, or left over in the model's layers.
+// Loads one model for one device; all members outlive it. Errors (kInput): before anything is
+// read, a tensor in the model's layers that no device takes; then tensors missing or of another
+// shape or type.
 class ModelLoader {
  public:
   ModelLoader(const ModelConfig& config, Checkpoint& checkpoint, const Backend& backend,

@@ -96,13 +96,6 @@ std::int64_t Checkpoint::bytes_total() const {
   return total;
 }
 
-std::vector<std::string> Checkpoint::not_used() const {
-  std::vector<std::string> names;
-  for (const auto& [name, file] : where_)
-    if (!used_.contains(name)) names.push_back(name);
-  return names;
-}
-
 std::map<std::string, const TensorView*> Checkpoint::all() const {
   std::map<std::string, const TensorView*> tensors;
   for (const auto& [name, file] : where_) tensors[name] = &files_[file].tensor(name);

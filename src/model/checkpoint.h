@@ -34,8 +34,6 @@ class Checkpoint {
   // Bytes of all tensors handed out so far (each once): what this rank needs of the checkpoint.
   std::int64_t bytes_used() const { return bytes_used_; }
   std::int64_t bytes_total() const;
-  // The names of the tensors that were not handed out so far, ascending.
-  std::vector<std::string> not_used() const;
   // Every tensor by name, for looking at only: counts nothing as read.
   std::map<std::string, const TensorView*> all() const;
 

@@ -14,81 +14,11 @@
 #include "base/json.h"
 #include "base/progress.h"
 #include "model/config_parts.h"
+#include "model/model_tensors.h"
 #include "model/released_models.h"
 
 namespace gracemoe {
 namespace {
-
-struct Tensor {
-  std::string name;
-  std::vector<std::int64_t> shape;
-  std::int64_t bytes() const {
-    std::int64_t size = sizeof(bf16);
-    for (const std::int64_t extent : shape) size *= extent;
-    return size;
-  }
-};
-
-void add_mlp(std::vector<Tensor>& to, const std::string& prefix, std::int64_t width,
-             std::int64_t hidden) {
-  to.push_back({prefix + "gate_proj.weight", {width, hidden}});
-  to.push_back({prefix + "up_proj.weight", {width, hidden}});
-  to.push_back({prefix + "down_proj.weight", {hidden, width}});
-}
-
-void add_latent_attention(std::vector<Tensor>& to, const std::string& p, const ModelConfig& c) {
-  const LatentAttentionConfig& d = c.latent;
-  const std::int64_t queries = std::int64_t{c.heads} * c.head_dim;
-  if (d.query_rank > 0) {
-    to.push_back({p + "q_a_proj.weight", {d.query_rank, c.hidden}});
-    to.push_back({p + "q_a_layernorm.weight", {d.query_rank}});
-    to.push_back({p + "q_b_proj.weight", {queries, d.query_rank}});
-  } else {
-    to.push_back({p + "q_proj.weight", {queries, c.hidden}});
-  }
-  to.push_back({p + "kv_a_proj_with_mqa.weight", {d.kv_rank + d.rope_dim, c.hidden}});
-  to.push_back({p + "kv_a_layernorm.weight", {d.kv_rank}});
-  to.push_back(
-      {p + "kv_b_proj.weight", {std::int64_t{c.heads} * (d.nope_dim + d.value_dim), d.kv_rank}});
-  to.push_back({p + "o_proj.weight", {c.hidden, std::int64_t{c.heads} * d.value_dim}});
-}
-
-void add_attention(std::vector<Tensor>& to, const std::string& p, const ModelConfig& c) {
-  if (c.latent.kv_rank > 0) return add_latent_attention(to, p, c);
-  const std::int64_t q = std::int64_t{c.heads} * c.head_dim;
-  const std::int64_t kv = std::int64_t{c.kv_heads} * c.head_dim;
-  const bool per_head = c.architecture == Architecture::kQwen3Moe;
-  to.push_back({p + "q_proj.weight", {q, c.hidden}});
-  to.push_back({p + "k_proj.weight", {kv, c.hidden}});
-  to.push_back({p + "v_proj.weight", {kv, c.hidden}});
-  to.push_back({p + "o_proj.weight", {c.hidden, q}});
-  to.push_back({p + "q_norm.weight", {per_head ? c.head_dim : q}});
-  to.push_back({p + "k_norm.weight", {per_head ? c.head_dim : kv}});
-}
-
-void add_feed_forward(std::vector<Tensor>& to, const std::string& p, const ModelConfig& c,
-                      int layer) {
-  if (!std::binary_search(c.moe_layers.begin(), c.moe_layers.end(), layer))
-    return add_mlp(to, p, c.dense_width, c.hidden);
-  to.push_back({p + "gate.weight", {c.experts, c.hidden}});
-  for (int e = 0; e < c.experts; ++e)
-    add_mlp(to, p + "experts." + std::to_string(e) + ".", c.expert_width, c.hidden);
-  if (c.shared_width > 0) add_mlp(to, p + "shared_experts.", c.shared_width, c.hidden);
-}
-
-std::vector<Tensor> tensors_of(const ModelConfig& c) {
-  std::vector<Tensor> all{{"model.embed_tokens.weight", {c.vocab, c.hidden}}};
-  for (int layer = 0; layer < c.layers; ++layer) {
-    const std::string p = "model.layers." + std::to_string(layer) + ".";
-    add_attention(all, p + "self_attn.", c);
-    add_feed_forward(all, p + "mlp.", c, layer);
-    all.push_back({p + "input_layernorm.weight", {c.hidden}});
-    all.push_back({p + "post_attention_layernorm.weight", {c.hidden}});
-  }
-  all.push_back({"model.norm.weight", {c.hidden}});
-  if (!c.tied_embeddings) all.push_back({"lm_head.weight", {c.vocab, c.hidden}});
-  return all;
-}
 
 // bf16 values that a 16-bit number picks from, normal with this deviation: the sum of three uniform
 // ones, which ends at three deviations.
@@ -107,11 +37,11 @@ class ShardWriter {
   ShardWriter(std::uint64_t seed, const std::function<void(std::int64_t)>& progress)
       : seed_(seed), progress_(progress) {}
 
-  void write(const std::filesystem::path& path, std::span<const Tensor> tensors) {
+  void write(const std::filesystem::path& path, std::span<const ModelTensor> tensors) {
     Json header = Json::object();
     header["__metadata__"] = {{"format", "pt"}};
     std::int64_t offset = 0;
-    for (const Tensor& tensor : tensors) {
+    for (const ModelTensor& tensor : tensors) {
       header[tensor.name] = {{"dtype", "BF16"},
                              {"shape", tensor.shape},
                              {"data_offsets", {offset, offset + tensor.bytes()}}};
@@ -123,12 +53,12 @@ class ShardWriter {
       const std::uint64_t length = text.size();
       out.write(reinterpret_cast<const char*>(&length), sizeof length);
       out.write(text.data(), static_cast<std::streamsize>(text.size()));
-      for (const Tensor& tensor : tensors) write_tensor(out, tensor);
+      for (const ModelTensor& tensor : tensors) write_tensor(out, tensor);
     });
   }
 
  private:
-  void write_tensor(std::ostream& out, const Tensor& tensor) {
+  void write_tensor(std::ostream& out, const ModelTensor& tensor) {
     const bool norm = tensor.shape.size() == 1;
     const std::uint64_t seed = hash_combine(
         seed_, hash_bytes(std::as_bytes(std::span(tensor.name.data(), tensor.name.size()))));
@@ -169,10 +99,11 @@ class ShardWriter {
 };
 
 // Tensors in order, cut before a shard exceeds the size.
-std::vector<std::vector<Tensor>> cut_shards(std::vector<Tensor> tensors, double shard_gb) {
-  std::vector<std::vector<Tensor>> shards(1);
+std::vector<std::vector<ModelTensor>> cut_shards(std::vector<ModelTensor> tensors,
+                                                 double shard_gb) {
+  std::vector<std::vector<ModelTensor>> shards(1);
   std::int64_t size = 0;
-  for (Tensor& tensor : tensors) {
+  for (ModelTensor& tensor : tensors) {
     if (!shards.back().empty() && static_cast<double>(size + tensor.bytes()) > shard_gb * 1e9) {
       shards.emplace_back();
       size = 0;
@@ -224,7 +155,8 @@ ModelConfig parsed(const OrderedJson& config) {
 
 std::int64_t checkpoint_bytes(const CheckpointRecipe& recipe) {
   std::int64_t total = 0;
-  for (const Tensor& tensor : tensors_of(parsed(config_of(recipe)))) total += tensor.bytes();
+  for (const ModelTensor& tensor : model_tensors(parsed(config_of(recipe))))
+    total += tensor.bytes();
   return total;
 }
 
@@ -240,14 +172,14 @@ void make_checkpoint(const CheckpointRecipe& recipe, const std::filesystem::path
   write_file(
       folder / "generation_config.json",
       OrderedJson{{"eos_token_id", config.value("eos_token_id", OrderedJson())}}.dump(2) + "\n");
-  const auto shards = cut_shards(tensors_of(shapes), recipe.shard_gb);
+  const auto shards = cut_shards(model_tensors(shapes), recipe.shard_gb);
   ShardWriter writer(recipe.seed, progress);
   OrderedJson index = {{"metadata", {{"total_size", bytes}}},
                        {"weight_map", OrderedJson::object()}};
   for (std::size_t i = 0; i < shards.size(); ++i) {
     const std::string name = shard_name(i, shards.size());
     writer.write(folder / name, shards[i]);
-    for (const Tensor& tensor : shards[i]) index["weight_map"][tensor.name] = name;
+    for (const ModelTensor& tensor : shards[i]) index["weight_map"][tensor.name] = name;
   }
   if (shards.size() > 1) write_file(folder / "model.safetensors.index.json", index.dump(2) + "\n");
 }

@@ -117,11 +117,13 @@ struct Tokenizer::Impl {
     return std::nullopt;
   }
 
-  // The token under `key` where `flag` is set.
+  // The token under `key` where `flag` is set; without a value they are as given here.
   std::optional<int> flagged_token(const JsonObject& config, const std::string& flag,
-                                   const std::string& key) const {
-    if (!config.boolean_or(flag, false)) return std::nullopt;
-    const std::optional<std::string> spelling = special_token(config, key);
+                                   const std::string& key, bool set_by_default = false,
+                                   const char* spelling_by_default = nullptr) const {
+    if (!config.boolean_or(flag, set_by_default)) return std::nullopt;
+    std::optional<std::string> spelling = special_token(config, key);
+    if (!spelling && spelling_by_default != nullptr) spelling = spelling_by_default;
     if (!spelling) {
       fail_input({.what = config.key_name(flag),
                   .got = "true without a " + key,
@@ -138,7 +140,20 @@ struct Tokenizer::Impl {
     return id;
   }
 
+  // The class of Llama's tokenizers puts a template of its own in tokenizer.json's place: BOS
+  // unless the flag says no, EOS only where it says so.
+  void use_llama_template(const JsonObject& config) {
+    post_processor = {};
+    const auto bos = flagged_token(config, "add_bos_token", "bos_token", true, "<s>");
+    if (bos) post_processor.before.push_back(*bos);
+    const auto eos = flagged_token(config, "add_eos_token", "eos_token", false, "</s>");
+    if (eos) post_processor.after.push_back(*eos);
+  }
+
   void add_flagged_tokens(const JsonObject& config) {
+    const std::string kind =
+        config.has("tokenizer_class") ? config.text("tokenizer_class") : std::string();
+    if (kind == "LlamaTokenizer" || kind == "LlamaTokenizerFast") return use_llama_template(config);
     std::vector<int>& before = post_processor.before;
     const std::optional<int> bos = flagged_token(config, "add_bos_token", "bos_token");
     if (bos && std::find(before.begin(), before.end(), *bos) == before.end())

@@ -283,6 +283,27 @@ TEST(TokenizerFolder, FlagsAddNothingTwice) {
   EXPECT_THAT(Tokenizer::of_folder(bos.path()).encode("a", true), ElementsAre(315, 64));
 }
 
+// Its class puts a template of its own in the place of tokenizer.json's.
+TEST(TokenizerFolder, LlamasClassAddsBosUnlessToldNotTo) {
+  for (const char* kind : {"LlamaTokenizer", "LlamaTokenizerFast"}) {
+    Json config = {
+        {"tokenizer_class", kind}, {"bos_token", "<|im_start|>"}, {"eos_token", "<|endoftext|>"}};
+    EXPECT_THAT(flagged_ids(config), ElementsAre(315, 64));
+    const ModelFolder bos(GRACEMOE_SOURCE_DIR "/tests/data/deepseek_v2_tiny");
+    config["add_bos_token"] = false;
+    config["add_eos_token"] = true;
+    write_file(bos / "tokenizer_config.json", config.dump());
+    EXPECT_THAT(Tokenizer::of_folder(bos.path()).encode("a", true), ElementsAre(64, 314));
+    EXPECT_THAT(error_of([&] {
+                  flagged_ids({{"tokenizer_class", kind}});
+                }),
+                HasSubstr("bos_token: got '<s>', wanted a token that tokenizer.json has"));
+  }
+  EXPECT_THAT(
+      flagged_ids({{"tokenizer_class", "PreTrainedTokenizerFast"}, {"bos_token", "<|im_start|>"}}),
+      ElementsAre(64));
+}
+
 TEST(TokenizerFolder, RefusesAFlagWithoutItsToken) {
   const auto error = [](const Json& config) { return error_of([&] { flagged_ids(config); }); };
   EXPECT_THAT(error({{"add_bos_token", true}, {"bos_token", nullptr}}),

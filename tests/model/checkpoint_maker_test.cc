@@ -1,4 +1,5 @@
 #include "model/checkpoint_maker.h"
+#include "model/model_tensors.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -93,6 +94,20 @@ TEST(CheckpointMaker, Refusals) {
   write_file(folder / "there", "x");
   EXPECT_THAT(error_of([&] { make_checkpoint(recipe, folder.path(), {}); }, ErrorCategory::kOutput),
               HasSubstr("a folder that is not empty"));
+}
+
+TEST(ModelTensors, AreThoseOfReleasedFolders) {
+  for (const char* model : {"olmoe_tiny", "qwen3_moe_tiny", "qwen3_moe_tiny_tied",
+                            "deepseek_v2_tiny", "deepseek_v2_tiny_q"}) {
+    const std::filesystem::path folder =
+        std::filesystem::path(GRACEMOE_SOURCE_DIR "/tests/data") / model;
+    const Checkpoint checkpoint(folder);
+    std::map<std::string, std::vector<std::int64_t>> wanted, got;
+    for (const auto& [name, tensor] : checkpoint.all()) wanted[name] = tensor->shape;
+    for (const ModelTensor& tensor : model_tensors(read_model_config(folder)))
+      got[tensor.name] = tensor.shape;
+    EXPECT_EQ(got, wanted) << model;
+  }
 }
 
 }  // namespace

@@ -54,6 +54,43 @@ DeploymentOptions options_of(const std::filesystem::path& model) {
   return options;
 }
 
+// What becomes of the tiny model with a tensor of this name more, and one less.
+std::string error_with(const std::string& more, const std::string& less = "") {
+  const TempDir folder;
+  const std::filesystem::path model = folder / "model", from = test_data("deepseek_v2_tiny");
+  std::filesystem::copy(from, model);
+  std::filesystem::remove(model / "model.safetensors");
+  const SafetensorsFile file(from / "model.safetensors");
+  std::map<std::string, TensorView> tensors(file.tensors().begin(), file.tensors().end());
+  const std::vector<std::uint16_t> zeros(8);
+  tensors[more] = {DType::kBF16, {8}, std::as_bytes(std::span(zeros))};
+  tensors.erase(less);
+  write_safetensors(model / "model.safetensors", tensors, {});
+  return error_of([&] { logits_of(options_of(model)); });
+}
+
+TEST(Loading, RefusesPartsOfItsLayersThatTheModelDoesNotTake) {
+  for (const char* more : {"self_attn.kv_a_proj_with_mqa.bias", "mlp.gate.e_score_correction_bias",
+                           "mlp.experts.8.up_proj.weight", "mlp.experts.1.up_proj.weight_scale_inv",
+                           "mlp.gate_proj.weight", "post_feedforward_layernorm.weight"}) {
+    const std::string name = "model.layers.1." + std::string(more);
+    EXPECT_THAT(error_with(name),
+                AllOf(HasSubstr("tensor '" + name + "': got a part of the model that Deepseek"),
+                      HasSubstr("this model needs a feature that gracemoe does not have")));
+  }
+}
+
+TEST(Loading, RefusesThemBeforeItReadsAnything) {
+  EXPECT_THAT(error_with("model.layers.2.mlp.gate.bias", "model.embed_tokens.weight"),
+              HasSubstr("'model.layers.2.mlp.gate.bias': got a part of the model that"));
+}
+
+TEST(Loading, TakesNoOffenceAtWhatChangesNoAnswer) {
+  for (const char* more : {"model.layers.0.self_attn.rotary_emb.inv_freq",
+                           "model.layers.3.eh_proj.weight", "model.layers.10.self_attn.x"})
+    EXPECT_EQ(error_with(more), "") << more;
+}
+
 TEST(Loading, Float32WeightsThatBf16HoldsGiveTheSameAnswers) {
   const TempDir folder;
   convert_model(folder / "wide", DType::kF32, [](const std::string&, std::vector<float>&) {});

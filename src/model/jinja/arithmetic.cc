@@ -56,16 +56,43 @@ Value integers(const std::string& symbol, std::int64_t a, std::int64_t b, const 
   return result;
 }
 
-Value floats(const std::string& symbol, double a, double b) {
+// As Python's floats divide: the quotient is of what the remainder leaves.
+Value float_division(double a, double b, bool remainder) {
+  double rest = std::fmod(a, b);
+  double quotient = (a - rest) / b;
+  if (rest == 0) {
+    rest = std::copysign(0.0, b);
+  } else if ((rest < 0) != (b < 0)) {
+    rest += b;
+    quotient -= 1;
+  }
+  if (remainder) return rest;
+  if (quotient == 0) return std::copysign(0.0, a / b);
+  const double whole = std::floor(quotient);
+  return quotient - whole > 0.5 ? whole + 1 : whole;
+}
+
+Value float_power(double a, double b, const Place& at) {
+  const double result = std::pow(a, b);
+  if (!std::isfinite(result)) fail_at(at, "'**'", "a result that is no finite number", "one");
+  return result;
+}
+
+Value floats(const std::string& symbol, double a, double b, const Place& at) {
   if (symbol == "+") return a + b;
   if (symbol == "-") return a - b;
   if (symbol == "*") return a * b;
   if (symbol == "/") return a / b;
-  if (symbol == "**") return std::pow(a, b);
-  if (symbol == "//") return std::floor(a / b);
-  double rest = std::fmod(a, b);
-  if (rest != 0 && (rest < 0) != (b < 0)) rest += b;
-  return rest;
+  if (symbol == "**") return float_power(a, b, at);
+  return float_division(a, b, symbol == "%");
+}
+
+// An integer that a double need not hold.
+void refuse_inexact(const Value& number, const Place& at) {
+  constexpr std::int64_t kExact = std::int64_t{1} << 53;
+  const std::int64_t value = as_integer(number, "'/'", at);
+  if (value > kExact || value < -kExact)
+    fail_at(at, "'/'", "an integer of more than 53 bits as a float", "a smaller one");
 }
 
 Value numbers(const std::string& symbol, const Value& a, const Value& b, const Place& at) {
@@ -75,7 +102,11 @@ Value numbers(const std::string& symbol, const Value& a, const Value& b, const P
   const bool stays = symbol != "/" && !(symbol == "**" && as_double(b) < 0);
   if (whole && stays)
     return integers(symbol, as_integer(a, symbol, at), as_integer(b, symbol, at), at);
-  return floats(symbol, as_double(a), as_double(b));
+  if (whole && symbol == "/") {  // Python rounds the quotient once, not its operands
+    refuse_inexact(a, at);
+    refuse_inexact(b, at);
+  }
+  return floats(symbol, as_double(a), as_double(b), at);
 }
 
 // A string or list so many times; nullptr operands where it is neither.
@@ -89,11 +120,14 @@ Value repeated(const Value& value, std::int64_t times, const Place& at) {
   const std::vector<Value>& once = value.list()->items;
   for (std::int64_t i = 0; i < times && !once.empty(); ++i)
     items.insert(items.end(), once.begin(), once.end());
-  return make_list(std::move(items), at, value.list()->tuple);
+  return make_list(std::move(items), at, value.list()->kind);
 }
 
+bool is_list(const Value& value) {
+  return value.sequence(Sequence::kList) || value.sequence(Sequence::kTuple);
+}
 bool is_sequence(const Value& value) {
-  return value.text() != nullptr || value.list() != nullptr;
+  return value.text() != nullptr || is_list(value);
 }
 bool is_whole(const Value& value) {
   return value.number() && value.as<double>() == nullptr;
@@ -101,11 +135,10 @@ bool is_whole(const Value& value) {
 
 Value joined(const Value& a, const Value& b, const Place& at) {
   if (a.text() != nullptr && b.text() != nullptr) return *a.text() + *b.text();
-  if (a.list() == nullptr || b.list() == nullptr || a.list()->tuple != b.list()->tuple)
-    no_operands("+", a, b, at);
+  if (!is_list(a) || !is_list(b) || a.list()->kind != b.list()->kind) no_operands("+", a, b, at);
   std::vector<Value> items = a.list()->items;
   items.insert(items.end(), b.list()->items.begin(), b.list()->items.end());
-  return make_list(std::move(items), at, a.list()->tuple);
+  return make_list(std::move(items), at, a.list()->kind);
 }
 
 }  // namespace

@@ -12,6 +12,8 @@ using Filter = Value (*)(const Value&, const Arguments&, const Place&);
 Filter find_filter(const std::string& name);
 using Test = bool (*)(const Value&, const Arguments&, const Place&);
 Test find_test(const std::string& name);
+// Whether it goes through all of its values, as == does.
+bool test_walks(const std::string& name);
 // "a, b, c" for errors.
 std::string filter_names();
 std::string test_names();

@@ -34,17 +34,21 @@ std::vector<Value> all_of(const std::vector<ExpressionPtr>& expressions, Renderi
   return values;
 }
 
+// What a comparison goes through: of a mapping only its keys where something is sought in it.
+std::int64_t compared_size(bool sought_in, const Value& value) {
+  const Dict* dict = value.dict();
+  return sought_in && dict != nullptr ? 16 * static_cast<std::int64_t>(dict->items.size())
+                                      : weight_of(value);
+}
+
 bool compare(const std::string& symbol, const Value& a, const Value& b, const Place& at) {
-  if (symbol == "==") return equal(a, b);
-  if (symbol == "!=") return !equal(a, b);
+  if (symbol == "==") return equal(a, b, at);
+  if (symbol == "!=") return !equal(a, b, at);
   if (symbol == "in") return contains(b, a, at);
   if (symbol == "not in") return !contains(b, a, at);
   if (symbol == "<") return less(a, b, at);
   if (symbol == ">") return less(b, a, at);
-  // Not the opposites: a float may be no number.
-  const bool same = a.number() && b.number() && equal(a, b);
-  if (symbol == "<=") return less(a, b, at) || same || (a.text() != nullptr && equal(a, b));
-  return less(b, a, at) || same || (a.text() != nullptr && equal(a, b));
+  return symbol == "<=" ? less_or_equal(a, b, at) : less_or_equal(b, a, at);
 }
 
 // Python's slice.indices.
@@ -76,12 +80,13 @@ std::vector<std::int64_t> slice_places(std::int64_t size, const Value& from, con
 
 Value sliced(const Value& object, const Value& from, const Value& to, const Value& step,
              const Place& at) {
-  if (const List* list = object.list()) {
+  const bool indexed = !object.sequence(Sequence::kView) && !object.sequence(Sequence::kIterator);
+  if (const List* list = object.list(); list != nullptr && indexed) {
     std::vector<Value> items;
     for (const std::int64_t i :
          slice_places(static_cast<std::int64_t>(list->items.size()), from, to, step, at))
       items.push_back(list->items[static_cast<std::size_t>(i)]);
-    return make_list(std::move(items), at, list->tuple);
+    return make_list(std::move(items), at, list->kind);
   }
   const std::string* text = object.text();
   if (text == nullptr) fail_at(at, "a slice", kind_of(object), "a list or string");
@@ -99,6 +104,7 @@ Value value_or_none(const ExpressionPtr& expression, Rendering& r) {
 
 std::int64_t size_of(const Value& value) {
   if (const std::string* text = value.text()) return static_cast<std::int64_t>(text->size());
+  if (const auto* safe = value.as<Safe>()) return static_cast<std::int64_t>(safe->text.size());
   if (const List* list = value.list()) return 16 * static_cast<std::int64_t>(list->items.size());
   return 0;
 }
@@ -137,7 +143,7 @@ ExpressionPtr name(int line, std::string name) {
 
 ExpressionPtr list_of(int line, std::vector<ExpressionPtr> items, bool tuple) {
   return computed(line, [items = std::move(items), tuple](Rendering& r, const Place& at) {
-    return make_list(all_of(items, r), at, tuple);
+    return make_list(all_of(items, r), at, tuple ? Sequence::kTuple : Sequence::kList);
   });
 }
 
@@ -198,7 +204,8 @@ ExpressionPtr comparison(int line, std::vector<std::string> symbols,
     Value left = operands[0]->evaluate(r);
     for (std::size_t i = 0; i < symbols.size(); ++i) {
       Value right = operands[i + 1]->evaluate(r);
-      r.spend(size_of(right) + size_of(left), at.line);
+      const bool sought_in = symbols[i] == "in" || symbols[i] == "not in";
+      r.spend(compared_size(sought_in, right) + weight_of(left), at.line);
       if (!compare(symbols[i], left, right, at)) return Value(false);
       left = std::move(right);
     }
@@ -273,10 +280,15 @@ ExpressionPtr test(const Place& at, ExpressionPtr operand, std::string name,
                    ArgumentList arguments) {
   const Test function = find_test(name);
   if (function == nullptr) fail_at(at, "a test", "'" + name + "'", "one of " + test_names());
-  return computed(at.line, [function, operand = std::move(operand),
+  const bool walks = test_walks(name);
+  return computed(at.line, [function, walks, operand = std::move(operand),
                             arguments = std::move(arguments)](Rendering& r, const Place& place) {
     const Value value = operand->evaluate(r);
-    return Value(function(value, arguments.evaluate(r), place));
+    const Arguments given = arguments.evaluate(r);
+    if (walks) r.spend(weight_of(value), place.line);
+    for (const Value& other : given.positional)
+      if (walks) r.spend(weight_of(other), place.line);
+    return Value(function(value, given, place));
   });
 }
 

@@ -1,5 +1,6 @@
 // Filters: value | name(arguments).
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstdlib>
 
@@ -18,30 +19,54 @@ Value strict(const Value& value, const Arguments& arguments, const Place& at) {
   return result;
 }
 
-const std::string& text_of(const Value& value, const Place& at) {
-  if (value.text() == nullptr) fail_at(at, "a filter for strings", kind_of(value), "a string");
-  return *value.text();
+// As Jinja makes other values strings first.
+std::string as_text(const Value& value, const Place& at) {
+  if (value.as<Safe>() != nullptr)
+    fail_at(at, "a filter for strings", kind_of(value), "| safe last");
+  return to_text(value, at);
+}
+
+// Jinja's attribute=: a name, an index, or several with dots between.
+Value at_path(Value object, const Value& path, const Place& at) {
+  if (path.text() == nullptr) return get_item(object, path, at);
+  for (const std::string_view part : split(*path.text(), ".", -1)) {
+    std::int64_t number = 0;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), number);
+    const bool digits = !part.empty() && part[0] != '-' && end == part.data() + part.size();
+    if (digits && error != std::errc())
+      fail_at(at, "an attribute", std::string(part), "an index of 64 bits");
+    object = get_item(object, digits ? Value(number) : Value(std::string(part)), at);
+  }
+  return object;
 }
 
 Value trim(const Value& value, ArgumentReader& arguments, const Place& at) {
   const Value* given = arguments.next("chars");
   const bool none = given == nullptr || given->none();
   const std::string chars = none ? "" : arguments.text_of(*given, "chars");
-  if (!none && chars.empty()) return text_of(value, at);
-  return std::string(strip_right(strip_left(text_of(value, at), chars), chars));
+  const std::string text = as_text(value, at);
+  if (!none && chars.empty()) return text;
+  return std::string(strip_right(strip_left(text, chars), chars));
 }
 
 Value count(const Value& value, ArgumentReader&, const Place& at) {
   if (const std::string* text = value.text()) return static_cast<std::int64_t>(length(*text));
-  if (value.list() != nullptr || value.dict() != nullptr || value.undefined())
+  if (const auto* safe = value.as<Safe>()) return static_cast<std::int64_t>(length(safe->text));
+  const bool list = value.list() != nullptr && !value.sequence(Sequence::kIterator);
+  if (list || value.dict() != nullptr || value.undefined())
     return static_cast<std::int64_t>(elements(value, at).size());
-  fail_at(at, "length", kind_of(value), "a list, mapping or string");
+  fail_at(at, "length", kind_of(value), "a list, mapping or string",
+          value.list() != nullptr ? "make it | list" : "");
 }
 
 // As the templates' usual environment has it: no escapes for HTML or for other than ASCII.
-Value tojson(const Value& value, ArgumentReader& arguments, const Place& at) {
+Value tojson(const Value& value, const Arguments& all, const Place& at) {
+  // Jinja's own first argument is the indent, that of the templates' environment is not.
+  if (!all.positional.empty()) fail_at(at, "tojson", "an argument without a name", "indent=");
+  ArgumentReader arguments(all, "tojson", at);
   const Value* indent = arguments.next("indent");
   const Value* ascii = arguments.next("ensure_ascii");
+  arguments.done();
   if (ascii != nullptr && truth(*ascii)) fail_at(at, "tojson", "ensure_ascii=true", "false");
   if (indent == nullptr || indent->none()) return to_json(value, -1, at);
   const std::int64_t width = as_integer(*indent, "indent", at);
@@ -57,18 +82,20 @@ Value join(const Value& value, ArgumentReader& arguments, const Place& at) {
   for (const Value& item : elements(value, at)) {
     if (!first && separator != nullptr) result += to_text(*separator, at);
     first = false;
-    result += to_text(attribute == nullptr ? item : get_item(item, *attribute, at), at);
+    const bool whole = attribute == nullptr || attribute->none();
+    result += to_text(whole ? item : at_path(item, *attribute, at), at);
   }
   return result;
 }
 
 Value upper_case(const Value& value, ArgumentReader&, const Place& at) {
-  return upper(to_text(value, at));
+  return upper(as_text(value, at));
 }
 Value lower_case(const Value& value, ArgumentReader&, const Place& at) {
-  return lower(to_text(value, at));
+  return lower(as_text(value, at));
 }
 Value string(const Value& value, ArgumentReader&, const Place& at) {
+  if (value.as<Safe>() != nullptr) return value;
   return to_text(value, at);
 }
 
@@ -85,6 +112,8 @@ Value first(const Value& value, ArgumentReader&, const Place& at) {
   return items.empty() ? Value(Undefined{"the first of none"}) : items.front();
 }
 Value last(const Value& value, ArgumentReader&, const Place& at) {
+  if (value.sequence(Sequence::kIterator))
+    fail_at(at, "last", kind_of(value), "a list", "make it | list");
   const std::vector<Value> items = elements(value, at);
   return items.empty() ? Value(Undefined{"the last of none"}) : items.back();
 }
@@ -95,7 +124,10 @@ Value list(const Value& value, ArgumentReader&, const Place& at) {
 Value reverse(const Value& value, ArgumentReader&, const Place& at) {
   std::vector<Value> items = elements(value, at);
   std::reverse(items.begin(), items.end());
-  if (value.text() == nullptr) return make_list(std::move(items), at);
+  // What Python cannot go through backwards, Jinja makes a list of.
+  if (value.text() == nullptr)
+    return make_list(std::move(items), at,
+                     value.sequence(Sequence::kIterator) ? Sequence::kList : Sequence::kIterator);
   std::string text;
   for (const Value& item : items) text += *item.text();
   return text;
@@ -105,13 +137,14 @@ Value replaced(const Value& value, ArgumentReader& arguments, const Place& at) {
   const std::string from = arguments.text_of(arguments.wanted("s"), "s");
   const std::string to = arguments.text_of(arguments.wanted("new"), "new");
   if (from.empty()) fail_at(at, "replace", "an empty string to replace", "a string");
-  return replace(to_text(value, at), from, to);
+  return replace(as_text(value, at), from, to);
 }
 
 Value items(const Value& value, ArgumentReader&, const Place& at) {
-  if (value.undefined()) return make_list({}, at);
+  if (value.undefined()) return make_list({}, at, Sequence::kIterator);
   if (value.dict() == nullptr) fail_at(at, "items", kind_of(value), "a mapping");
-  return find_method(value, "items", at)->callable()->call({}, at);
+  const Value view = find_method(value, "items", at)->callable()->call({}, at);
+  return make_list(elements(view, at), at, Sequence::kIterator);
 }
 
 Value integer(const Value& value, ArgumentReader&, const Place& at) {
@@ -130,8 +163,8 @@ Value magnitude(const Value& value, ArgumentReader&, const Place& at) {
   return number < 0 ? -number : number;
 }
 
-Value unchanged(const Value& value, ArgumentReader&, const Place&) {
-  return value;
+Value marked_safe(const Value& value, ArgumentReader&, const Place& at) {
+  return Safe{to_text(value, at)};
 }
 
 // map("filter", ...) or map(attribute="name").
@@ -147,9 +180,9 @@ Value map_filter(const Value& value, const Arguments& arguments, const Place& at
   Arguments rest = arguments;
   if (!attribute) rest.positional.erase(rest.positional.begin());
   for (const Value& item : elements(value, at))
-    result.push_back(attribute ? get_item(item, arguments.named[0].second, at)
+    result.push_back(attribute ? at_path(item, arguments.named[0].second, at)
                                : filter(item, rest, at));
-  return make_list(std::move(result), at);
+  return make_list(std::move(result), at, Sequence::kIterator);
 }
 
 // select(test, ...), or selectattr(attribute, test, ...): elements for which it holds, or not.
@@ -171,11 +204,11 @@ Value select(const Value& value, const Arguments& arguments, const Place& at) {
   }
   std::vector<Value> result;
   for (const Value& item : elements(value, at)) {
-    const Value tested = by_attribute ? get_item(item, attribute, at) : item;
+    const Value tested = by_attribute ? at_path(item, attribute, at) : item;
     if ((test == nullptr ? truth(tested) : test(tested, rest, at)) == wanted)
       result.push_back(item);
   }
-  return make_list(std::move(result), at);
+  return make_list(std::move(result), at, Sequence::kIterator);
 }
 
 const std::map<std::string, Filter>& filters() {
@@ -196,11 +229,11 @@ const std::map<std::string, Filter>& filters() {
                                                       {"rejectattr", select<true, false>},
                                                       {"replace", strict<replaced>},
                                                       {"reverse", strict<reverse>},
-                                                      {"safe", strict<unchanged>},
+                                                      {"safe", strict<marked_safe>},
                                                       {"select", select<false, true>},
                                                       {"selectattr", select<true, true>},
                                                       {"string", strict<string>},
-                                                      {"tojson", strict<tojson>},
+                                                      {"tojson", tojson},
                                                       {"trim", strict<trim>},
                                                       {"upper", strict<upper_case>}};
   return kFilters;

@@ -35,6 +35,28 @@ void refuse_method(const Names& names, std::string_view name, const Value& objec
           "upper lower, of mappings get items keys values");
 }
 
+// Of numbers, in Python.
+constexpr std::array<std::string_view, 13> kNumberNames{
+    "as_integer_ratio", "bit_count", "bit_length", "conjugate", "denominator",
+    "from_bytes",       "fromhex",   "hex",        "imag",      "is_integer",
+    "numerator",        "real",      "to_bytes"};
+constexpr std::array<std::string_view, 5> kRangeNames{"count", "index", "start", "step", "stop"};
+
+// What Python gives only attributes that we have not: views, iterators, strings marked safe.
+bool without_elements(const Value& object) {
+  return object.sequence(Sequence::kView) || object.sequence(Sequence::kIterator) ||
+         object.as<Safe>() != nullptr;
+}
+
+void refuse_attribute(const Value& object, std::string_view name, const Place& at) {
+  const auto any_of = [&](const auto& names) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  if (without_elements(object) || (object.number() && any_of(kNumberNames)) ||
+      (object.sequence(Sequence::kRange) && any_of(kRangeNames)))
+    fail_at(at, "." + std::string(name), kind_of(object), "a string, mapping or namespace");
+}
+
 using StringMethod = Value (*)(const std::string&, ArgumentReader&, const Place&);
 
 Value strip(const std::string& text, ArgumentReader& arguments, bool left, bool right) {
@@ -66,7 +88,7 @@ template <typename Fits>
 Value fits_any(ArgumentReader& arguments, const Place& at, Fits fits) {
   const Value& wanted = arguments.wanted("prefix or suffix");
   if (wanted.text() != nullptr) return fits(*wanted.text());
-  if (wanted.list() == nullptr || !wanted.list()->tuple)
+  if (wanted.list() == nullptr || wanted.list()->kind != Sequence::kTuple)
     fail_at(at, "a prefix or suffix", kind_of(wanted), "a string or a tuple");
   for (const Value& one : wanted.list()->items)
     if (fits(arguments.text_of(one, "prefix or suffix"))) return true;
@@ -107,8 +129,9 @@ StringMethod find_string_method(std::string_view name) {
 
 using DictMethod = Value (*)(const Dict&, ArgumentReader&, const Place&);
 
-Value dict_get(const Dict& dict, ArgumentReader& arguments, const Place&) {
+Value dict_get(const Dict& dict, ArgumentReader& arguments, const Place& at) {
   const Value& key = arguments.wanted("key");
+  if (key.as<Safe>() != nullptr) fail_at(at, "get", kind_of(key), "a string not so marked");
   const Value* fallback = arguments.next("default");
   const Value* found = key.text() == nullptr ? nullptr : dict.find(*key.text());
   if (found != nullptr) return *found;
@@ -117,20 +140,21 @@ Value dict_get(const Dict& dict, ArgumentReader& arguments, const Place&) {
 
 Value dict_items(const Dict& dict, ArgumentReader&, const Place& at) {
   std::vector<Value> items;
-  for (const auto& [key, value] : dict.items) items.push_back(make_list({key, value}, at, true));
-  return make_list(std::move(items), at);
+  for (const auto& [key, value] : dict.items)
+    items.push_back(make_list({key, value}, at, Sequence::kTuple));
+  return make_list(std::move(items), at, Sequence::kView);
 }
 
 Value dict_keys(const Dict& dict, ArgumentReader&, const Place& at) {
   std::vector<Value> keys;
   for (const auto& [key, value] : dict.items) keys.emplace_back(key);
-  return make_list(std::move(keys), at);
+  return make_list(std::move(keys), at, Sequence::kView);
 }
 
 Value dict_values(const Dict& dict, ArgumentReader&, const Place& at) {
   std::vector<Value> values;
   for (const auto& [key, value] : dict.items) values.push_back(value);
-  return make_list(std::move(values), at);
+  return make_list(std::move(values), at, Sequence::kView);
 }
 
 DictMethod find_dict_method(std::string_view name) {
@@ -176,7 +200,7 @@ Value range(const Arguments& arguments, const Place& at) {
     items.emplace_back(i);
     if (__builtin_add_overflow(i, step, &i)) break;
   }
-  return make_list(std::move(items), at);
+  return make_list(std::move(items), at, Sequence::kRange);
 }
 
 Value make_namespace(const Arguments& arguments, const Place& at) {
@@ -235,6 +259,7 @@ Value get_attribute(const Value& object, std::string_view name, const Place& at)
   }
   if (object.callable() != nullptr)
     fail_at(at, "." + key, kind_of(object), "a call: functions may only be called");
+  refuse_attribute(object, key, at);
   if (auto method = find_method(object, name, at)) return *std::move(method);
   const Value* found = object.dict() == nullptr ? nullptr : object.dict()->find(name);
   return found == nullptr ? Value(Undefined{key}) : *found;
@@ -242,6 +267,8 @@ Value get_attribute(const Value& object, std::string_view name, const Place& at)
 
 Value get_item(const Value& object, const Value& key, const Place& at) {
   if (object.undefined()) fail_at(at, "[...]", kind_of(object), "a value");
+  if (key.as<Safe>() != nullptr) fail_at(at, "[...]", kind_of(key), "a string not so marked");
+  if (without_elements(object)) fail_at(at, "[...]", kind_of(object), "a list", "make it | list");
   if (const std::string* name = key.text()) {
     const Value* found = object.dict() == nullptr ? nullptr : object.dict()->find(*name);
     return found == nullptr ? get_attribute(object, *name, at) : *found;

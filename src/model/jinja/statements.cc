@@ -71,7 +71,7 @@ void assign_attribute(const Target& target, const Value& value, Rendering& r, co
   const Value* object = r.scope->find(target.names[0]);
   Namespace* space = object == nullptr ? nullptr : object->name_space();
   const std::string name = target.names[0] + "." + target.attribute;
-  if (space == nullptr)
+  if (space == nullptr || space->fixed)
     fail_at(at, "setting " + name, object == nullptr ? "no " + target.names[0] : kind_of(*object),
             "a namespace");
   if (value.name_space() != nullptr) fail_at(at, "setting " + name, "a namespace", "a value");
@@ -124,25 +124,25 @@ const std::vector<std::pair<std::string, Value>>& refused_of_loop() {
 }
 
 // What `loop` tells inside of a for. The depth is of recursive loops, which there are none of.
-Value loop_state(const std::vector<Value>& items, std::size_t i, const Place& at) {
+Value loop_state(const std::vector<Value>& items, std::size_t i) {
   const auto index = static_cast<std::int64_t>(i);
   const auto size = static_cast<std::int64_t>(items.size());
-  std::vector<std::pair<std::string, Value>> state{{"index", index + 1},
-                                                   {"index0", index},
-                                                   {"revindex", size - index},
-                                                   {"revindex0", size - index - 1},
-                                                   {"first", index == 0},
-                                                   {"last", index + 1 == size},
-                                                   {"length", size},
-                                                   {"depth", 1},
-                                                   {"depth0", 0}};
-  state.emplace_back("previtem", i > 0 ? items[i - 1] : Value(Undefined{"loop.previtem"}));
-  state.emplace_back("nextitem",
-                     i + 1 < items.size() ? items[i + 1] : Value(Undefined{"loop.nextitem"}));
-  const Value checked = make_dict(std::move(state), at);
-  Dict whole = *checked.dict();
-  whole.items.insert(whole.items.end(), refused_of_loop().begin(), refused_of_loop().end());
-  return std::make_shared<const Dict>(std::move(whole));
+  auto state = std::make_shared<Namespace>();
+  state->fixed = true;
+  state->items = {{"index", index + 1},
+                  {"index0", index},
+                  {"revindex", size - index},
+                  {"revindex0", size - index - 1},
+                  {"first", index == 0},
+                  {"last", index + 1 == size},
+                  {"length", size},
+                  {"depth", 1},
+                  {"depth0", 0}};
+  state->items["previtem"] = i > 0 ? items[i - 1] : Value(Undefined{"loop.previtem"});
+  state->items["nextitem"] =
+      i + 1 < items.size() ? items[i + 1] : Value(Undefined{"loop.nextitem"});
+  state->items.insert(refused_of_loop().begin(), refused_of_loop().end());
+  return state;
 }
 
 Flow render_loop(const Loop& loop, Rendering& r) {
@@ -155,7 +155,7 @@ Flow render_loop(const Loop& loop, Rendering& r) {
   for (std::size_t i = 0; i < items.size(); ++i) {
     r.spend(kLoopStep, loop.line);
     InScope inside(r, r.scope);
-    inside.scope().values["loop"] = loop_state(items, i, at);
+    inside.scope().values["loop"] = loop_state(items, i);
     assign(loop.target, items[i], r, at);
     if (render_block(loop.body, r, loop.line) == Flow::kBreak) break;
   }

@@ -40,6 +40,8 @@ class Unescape {
       code(hexadecimal(c == 'x' ? 2 : c == 'u' ? 4 : 8));
     } else if (c == 'N') {
       fail_at(at_, "a string", "\\N", "the character itself");
+    } else if (static_cast<unsigned char>(c) >= 0x80) {
+      fail_at(at_, "a string", "a backslash before a character that is not ASCII", "none");
     } else if (c != '\n') {  // a backslash at a line's end joins the lines
       value_ += '\\';
       value_ += c;

@@ -18,14 +18,20 @@ bool against(const Value& value, const Arguments& arguments, const Place& at) {
   return holds(value, other, at);
 }
 
-bool same(const Value& a, const Value& b, const Place&) {
-  return equal(a, b);
+bool same(const Value& a, const Value& b, const Place& at) {
+  return equal(a, b, at);
 }
-bool different(const Value& a, const Value& b, const Place&) {
-  return !equal(a, b);
+bool different(const Value& a, const Value& b, const Place& at) {
+  return !equal(a, b, at);
 }
 bool smaller(const Value& a, const Value& b, const Place& at) {
   return less(a, b, at);
+}
+bool no_larger(const Value& a, const Value& b, const Place& at) {
+  return less_or_equal(a, b, at);
+}
+bool no_smaller(const Value& a, const Value& b, const Place& at) {
+  return less_or_equal(b, a, at);
 }
 bool larger(const Value& a, const Value& b, const Place& at) {
   return less(b, a, at);
@@ -64,8 +70,17 @@ bool is_number(const Value& v, const Place&) {
 bool is_mapping(const Value& v, const Place&) {
   return v.dict() != nullptr;
 }
-bool is_callable(const Value& v, const Place&) {
-  return v.callable() != nullptr;
+void refuse_loop(const Value& v, const Place& at) {
+  if (v.name_space() != nullptr && v.name_space()->fixed)
+    fail_at(at, "a test", kind_of(v), "one of its values: loop.index, loop.first, ...");
+}
+// In Python an undefined value of Jinja's can be called, has a length and elements: none.
+bool is_callable(const Value& v, const Place& at) {
+  refuse_loop(v, at);
+  return v.callable() != nullptr || v.undefined();
+}
+bool is_string(const Value& v, const Place&) {
+  return v.text() != nullptr || v.as<Safe>() != nullptr;
 }
 bool is_odd(const Value& v, const Place& at) {
   return as_integer(v, "odd", at) % 2 != 0;
@@ -73,9 +88,13 @@ bool is_odd(const Value& v, const Place& at) {
 bool is_even(const Value& v, const Place& at) {
   return as_integer(v, "even", at) % 2 == 0;
 }
-// In Python an undefined value of Jinja's has a length and elements, too: none.
-bool is_sequence(const Value& v, const Place&) {
-  return v.text() != nullptr || v.list() != nullptr || v.dict() != nullptr || v.undefined();
+bool is_iterable(const Value& v, const Place& at) {
+  refuse_loop(v, at);
+  return is_string(v, at) || v.list() != nullptr || v.dict() != nullptr || v.undefined();
+}
+bool is_sequence(const Value& v, const Place& at) {
+  const bool lazy = v.sequence(Sequence::kView) || v.sequence(Sequence::kIterator);
+  return is_iterable(v, at) && !lazy;
 }
 
 const std::map<std::string, Test>& tests() {
@@ -92,16 +111,24 @@ const std::map<std::string, Test>& tests() {
                                                   {"gt", against<larger>},
                                                   {"in", against<within>},
                                                   {"integer", plain<is_a<std::int64_t>>},
-                                                  {"iterable", plain<is_sequence>},
+                                                  {"iterable", plain<is_iterable>},
                                                   {"lessthan", against<smaller>},
                                                   {"lt", against<smaller>},
                                                   {"mapping", plain<is_mapping>},
                                                   {"ne", against<different>},
+                                                  {"ge", against<no_smaller>},
+                                                  {"le", against<no_larger>},
+                                                  {"==", against<same>},
+                                                  {"!=", against<different>},
+                                                  {"<", against<smaller>},
+                                                  {"<=", against<no_larger>},
+                                                  {">", against<larger>},
+                                                  {">=", against<no_smaller>},
                                                   {"none", plain<is_none>},
                                                   {"number", plain<is_number>},
                                                   {"odd", plain<is_odd>},
                                                   {"sequence", plain<is_sequence>},
-                                                  {"string", plain<is_a<std::string>>},
+                                                  {"string", plain<is_string>},
                                                   {"true", plain<is_true>},
                                                   {"undefined", plain<is_undefined>}};
   return kTests;
@@ -112,6 +139,12 @@ const std::map<std::string, Test>& tests() {
 Test find_test(const std::string& name) {
   const auto found = tests().find(name);
   return found == tests().end() ? nullptr : found->second;
+}
+
+bool test_walks(const std::string& name) {
+  for (const char* one : {"eq", "equalto", "==", "ne", "!=", "in"})
+    if (name == one) return true;
+  return false;
 }
 
 std::string test_names() {

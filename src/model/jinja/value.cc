@@ -1,7 +1,7 @@
 #include "model/jinja/value.h"
 
 #include <algorithm>
-#include <cmath>
+#include <utility>
 
 #include "base/error.h"
 #include "model/jinja/text.h"
@@ -9,10 +9,18 @@
 namespace gracemoe::jinja {
 namespace {
 
+void refuse_lazy(const Value& value, const std::string& what, const Place& at) {
+  if (value.sequence(Sequence::kView) || value.sequence(Sequence::kIterator))
+    fail_at(at, what, kind_of(value), "a list", "make it | list");
+}
+
 int depth_of(const Value& value, const Place& at) {
   if (value.callable() != nullptr || value.name_space() != nullptr)
     fail_at(at, "a list or mapping", kind_of(value) + " in it", "plain values");
-  if (const List* list = value.list()) return list->depth;
+  if (const List* list = value.list()) {
+    refuse_lazy(value, "a list or mapping of such", at);
+    return list->depth;
+  }
   if (const Dict* dict = value.dict()) return dict->depth;
   return 0;
 }
@@ -24,23 +32,63 @@ int depth_above(int deepest, const Place& at) {
   return deepest + 1;
 }
 
-bool equal_numbers(const Value& a, const Value& b) {
-  if (a.as<double>() == nullptr && b.as<double>() == nullptr)
-    return as_integer(a, "", {}) == as_integer(b, "", {});
-  return as_double(a) == as_double(b);
+std::int64_t checked_weight(std::int64_t weight, const Place& at) {
+  if (weight > kMaxWeight)
+    fail_at(at, "a list or mapping", "more than " + std::to_string(kMaxWeight) + " bytes",
+            "a smaller one");
+  return weight;
 }
 
+// Holds every integer and every double exactly.
+long double exactly(const Value& number) {
+  if (const double* value = number.as<double>()) return *value;
+  return static_cast<long double>(as_integer(number, "a number", {}));
+}
+
+bool equal_values(const Value& a, const Value& b);
+
 bool equal_lists(const List& a, const List& b) {
-  return a.tuple == b.tuple &&
-         std::equal(a.items.begin(), a.items.end(), b.items.begin(), b.items.end(), equal);
+  return a.kind == b.kind &&
+         std::equal(a.items.begin(), a.items.end(), b.items.begin(), b.items.end(), equal_values);
 }
 
 bool equal_dicts(const Dict& a, const Dict& b) {
   return a.items.size() == b.items.size() &&
          std::all_of(a.items.begin(), a.items.end(), [&](const auto& item) {
            const Value* other = b.find(item.first);
-           return other != nullptr && equal(item.second, *other);
+           return other != nullptr && equal_values(item.second, *other);
          });
+}
+
+// nullptr: no string.
+const std::string* spelling(const Value& value) {
+  const auto* safe = value.as<Safe>();
+  return safe != nullptr ? &safe->text : value.text();
+}
+
+bool equal_values(const Value& a, const Value& b) {
+  if (a.number() && b.number()) return exactly(a) == exactly(b);
+  if (spelling(a) != nullptr && spelling(b) != nullptr) return *spelling(a) == *spelling(b);
+  if (a.list() != nullptr && b.list() != nullptr) return equal_lists(*a.list(), *b.list());
+  if (a.dict() != nullptr && b.dict() != nullptr) return equal_dicts(*a.dict(), *b.dict());
+  if (a.name_space() != nullptr) return a.name_space() == b.name_space();
+  return (a.none() && b.none()) || (a.undefined() && b.undefined());
+}
+
+std::string kind_of_list(Sequence kind) {
+  switch (kind) {
+    case Sequence::kList:
+      return "a list";
+    case Sequence::kTuple:
+      return "a tuple";
+    case Sequence::kRange:
+      return "a range";
+    case Sequence::kView:
+      return "keys, values or items of a mapping";
+    case Sequence::kIterator:
+      break;
+  }
+  return "an iterator (of map, select, reject, reverse or items)";
 }
 
 }  // namespace
@@ -63,16 +111,26 @@ bool Value::number() const {
   return as<bool>() != nullptr || as<std::int64_t>() != nullptr || as<double>() != nullptr;
 }
 
-Value make_list(std::vector<Value> items, const Place& at, bool tuple) {
+Value make_list(std::vector<Value> items, const Place& at, Sequence kind) {
   int deepest = 0;
-  for (const Value& item : items) deepest = std::max(deepest, depth_of(item, at));
-  return std::make_shared<const List>(List{std::move(items), tuple, depth_above(deepest, at)});
+  std::int64_t weight = 1;
+  for (const Value& item : items) {
+    deepest = std::max(deepest, depth_of(item, at));
+    weight = checked_weight(weight + weight_of(item), at);
+  }
+  List list{std::move(items), kind, depth_above(deepest, at), weight};
+  return std::make_shared<const List>(std::move(list));
 }
 
 Value make_dict(std::vector<std::pair<std::string, Value>> items, const Place& at) {
   int deepest = 0;
-  for (const auto& [key, item] : items) deepest = std::max(deepest, depth_of(item, at));
-  return std::make_shared<const Dict>(Dict{std::move(items), depth_above(deepest, at)});
+  std::int64_t weight = 1;
+  for (const auto& [key, item] : items) {
+    deepest = std::max(deepest, depth_of(item, at));
+    weight += static_cast<std::int64_t>(key.size()) + 1;
+    weight = checked_weight(weight + weight_of(item), at);
+  }
+  return std::make_shared<const Dict>(Dict{std::move(items), depth_above(deepest, at), weight});
 }
 
 Value from_json(const OrderedJson& json, const Place& at) {
@@ -97,9 +155,18 @@ bool truth(const Value& value) {
   if (value.undefined() || value.none()) return false;
   if (value.number()) return as_double(value) != 0;
   if (const std::string* text = value.text()) return !text->empty();
-  if (const List* list = value.list()) return !list->items.empty();
+  if (const Safe* safe = value.as<Safe>()) return !safe->text.empty();
+  if (const List* list = value.list())
+    return list->kind == Sequence::kIterator || !list->items.empty();
   if (const Dict* dict = value.dict()) return !dict->items.empty();
   return true;
+}
+
+std::int64_t weight_of(const Value& value) {
+  if (const std::string* text = value.text()) return static_cast<std::int64_t>(text->size()) + 1;
+  if (const List* list = value.list()) return list->weight;
+  if (const Dict* dict = value.dict()) return dict->weight;
+  return 1;
 }
 
 std::string kind_of(const Value& value) {
@@ -110,30 +177,28 @@ std::string kind_of(const Value& value) {
   if (value.as<std::int64_t>() != nullptr) return "an integer";
   if (value.as<double>() != nullptr) return "a float";
   if (value.text() != nullptr) return "a string";
-  if (const List* list = value.list()) return list->tuple ? "a tuple" : "a list";
+  if (value.as<Safe>() != nullptr) return "a string marked safe";
+  if (const List* list = value.list()) return kind_of_list(list->kind);
   if (value.dict() != nullptr) return "a mapping";
-  return value.callable() != nullptr ? "a function (" + value.callable()->name + ")"
-                                     : "a namespace";
+  if (value.callable() != nullptr) return "a function (" + value.callable()->name + ")";
+  return value.name_space()->fixed ? "the state of a loop" : "a namespace";
 }
 
-bool equal(const Value& a, const Value& b) {
-  if (a.number() && b.number()) return equal_numbers(a, b);
-  if (a.text() != nullptr && b.text() != nullptr) return *a.text() == *b.text();
-  if (a.list() != nullptr && b.list() != nullptr) return equal_lists(*a.list(), *b.list());
-  if (a.dict() != nullptr && b.dict() != nullptr) return equal_dicts(*a.dict(), *b.dict());
-  if (a.name_space() != nullptr) return a.name_space() == b.name_space();
-  return (a.none() && b.none()) || (a.undefined() && b.undefined());
+bool equal(const Value& a, const Value& b, const Place& at) {
+  refuse_lazy(a, "a comparison", at);
+  refuse_lazy(b, "a comparison", at);
+  return equal_values(a, b);
 }
 
 bool less(const Value& a, const Value& b, const Place& at) {
-  if (a.number() && b.number()) {
-    if (a.as<double>() == nullptr && b.as<double>() == nullptr)
-      return as_integer(a, "", at) < as_integer(b, "", at);
-    return as_double(a) < as_double(b);
-  }
+  if (a.number() && b.number()) return exactly(a) < exactly(b);
   // The order of UTF-8's bytes is that of the characters.
   if (a.text() != nullptr && b.text() != nullptr) return *a.text() < *b.text();
   fail_at(at, "a comparison", kind_of(a) + " and " + kind_of(b), "two numbers or two strings");
+}
+
+bool less_or_equal(const Value& a, const Value& b, const Place& at) {
+  return less(a, b, at) || equal_values(a, b);  // not the opposite: a float may be no number
 }
 
 bool contains(const Value& haystack, const Value& needle, const Place& at) {
@@ -141,9 +206,11 @@ bool contains(const Value& haystack, const Value& needle, const Place& at) {
     if (needle.text() == nullptr) fail_at(at, "in a string", kind_of(needle), "a string");
     return text->find(*needle.text()) != text->npos;
   }
-  if (const List* list = haystack.list())
-    return std::any_of(list->items.begin(), list->items.end(),
-                       [&](const Value& item) { return equal(item, needle); });
+  if (haystack.list() != nullptr) {
+    const std::vector<Value> items = elements(haystack, at);
+    return std::any_of(items.begin(), items.end(),
+                       [&](const Value& item) { return equal(item, needle, at); });
+  }
   if (const Dict* dict = haystack.dict())
     return needle.text() != nullptr && dict->find(*needle.text()) != nullptr;
   if (haystack.undefined()) return false;
@@ -152,7 +219,12 @@ bool contains(const Value& haystack, const Value& needle, const Place& at) {
 
 std::vector<Value> elements(const Value& value, const Place& at) {
   std::vector<Value> result;
-  if (const List* list = value.list()) return list->items;
+  if (const List* list = value.list()) {
+    if (list->kind == Sequence::kIterator && std::exchange(list->taken, true))
+      fail_at(at, "elements", kind_of(value) + " for the second time, when Python finds none in it",
+              "a list", "make it | list");
+    return list->items;
+  }
   if (const Dict* dict = value.dict()) {
     for (const auto& [key, item] : dict->items) result.emplace_back(key);
   } else if (const std::string* text = value.text()) {

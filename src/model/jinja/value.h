@@ -30,19 +30,36 @@ struct Undefined {
   std::string name;  // of what is missing
 };
 struct None {};
+// What Python has in a list's place: each can do something that another cannot.
+enum class Sequence {
+  kList,
+  kTuple,
+  kRange,
+  kView,      // keys(), values() and items() of a mapping: without an order to index
+  kIterator,  // what map, select, ... give: true, without a length, and gone through once
+};
 struct List {
   std::vector<Value> items;
-  bool tuple = false;
+  Sequence kind = Sequence::kList;
   int depth = 1;  // lists and mappings inside each other: bounded, so that recursion over them is
+  std::int64_t weight = 0;     // values and bytes of strings in it, bounded likewise
+  mutable bool taken = false;  // an iterator that has been gone through
 };
 struct Dict {
   std::vector<std::pair<std::string, Value>> items;  // in the order they were given
   int depth = 1;
+  std::int64_t weight = 0;
   const Value* find(std::string_view key) const;
 };
-// The one thing that changes: namespace(...).
+// namespace(...), whose items change, and `loop`, whose do not.
 struct Namespace {
   std::map<std::string, Value, std::less<>> items;
+  bool fixed = false;
+};
+// A string that | safe gave. Python's kind of it escapes what is added to it: here it can only be
+// printed and joined with ~.
+struct Safe {
+  std::string text;
 };
 
 struct Arguments {
@@ -57,7 +74,7 @@ struct Callable {
 
 class Value {
  public:
-  using Data = std::variant<Undefined, None, bool, std::int64_t, double, std::string,
+  using Data = std::variant<Undefined, None, bool, std::int64_t, double, std::string, Safe,
                             std::shared_ptr<const List>, std::shared_ptr<const Dict>,
                             std::shared_ptr<Namespace>, std::shared_ptr<const Callable>>;
   Value() : data_(None{}) {}
@@ -82,6 +99,7 @@ class Value {
   bool undefined() const { return as<Undefined>() != nullptr; }
   bool none() const { return as<None>() != nullptr; }
   bool number() const;  // bool is a number, as in Python
+  bool sequence(Sequence kind) const { return list() != nullptr && list()->kind == kind; }
 
  private:
   template <typename T>
@@ -92,9 +110,11 @@ class Value {
   Data data_;
 };
 
-// Errors: nested deeper than kMaxDepth; a function or a namespace inside.
+// Errors: nested deeper than kMaxDepth; heavier than kMaxWeight; a function, a namespace, a view or
+// an iterator inside.
 constexpr int kMaxDepth = 100;
-Value make_list(std::vector<Value> items, const Place& at, bool tuple = false);
+constexpr std::int64_t kMaxWeight = std::int64_t{1} << 24;
+Value make_list(std::vector<Value> items, const Place& at, Sequence kind = Sequence::kList);
 Value make_dict(std::vector<std::pair<std::string, Value>> items, const Place& at);
 // Numbers beyond 64 bits are Errors.
 Value from_json(const OrderedJson& json, const Place& at);
@@ -102,22 +122,24 @@ Value from_json(const OrderedJson& json, const Place& at);
 bool truth(const Value& value);
 // "a string", "an undefined value (x)", ...: for errors.
 std::string kind_of(const Value& value);
-// What {{ value }} prints. Error: a list, mapping, namespace or function, whose print is Python's
-// own notation.
+// Values and bytes of strings that whoever goes through all of it meets.
+std::int64_t weight_of(const Value& value);
+// What {{ value }} prints: Python's str. Error: a range, view, iterator, namespace or function.
 std::string to_text(const Value& value, const Place& at);
 // json.dumps(value, ensure_ascii=False, indent=indent); indent < 0: on one line.
 std::string to_json(const Value& value, int indent, const Place& at);
 // Python's repr of a float: the shortest digits that read back.
 std::string float_text(double number);
 
-// Python's ==; numbers of all kinds compare by value.
-bool equal(const Value& a, const Value& b);
+// Python's ==; numbers of all kinds compare by value. Error: a view or an iterator.
+bool equal(const Value& a, const Value& b, const Place& at);
 // a < b for two numbers or two strings. Error for others.
 bool less(const Value& a, const Value& b, const Place& at);
+bool less_or_equal(const Value& a, const Value& b, const Place& at);
 // `needle in haystack`.
 bool contains(const Value& haystack, const Value& needle, const Place& at);
 // The elements a for loop visits: of a list, a mapping's keys, a string's characters, none of an
-// undefined value. Error for others.
+// undefined value. Error for others, and for an iterator's second time.
 std::vector<Value> elements(const Value& value, const Place& at);
 // As Python's int and float together see it. The value must be a number.
 double as_double(const Value& value);
