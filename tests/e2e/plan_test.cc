@@ -162,12 +162,12 @@ TEST_F(PlanCommand, WhatMemoryBuysIsTheCurveThatThePlanCarries) {
     EXPECT_THAT(result.out, ContainsRegex(fmt::format(" {:.1f}% +{:.3f} +{:.3f} +{:.3f} ms",
                                                       100 * p.extra_memory, p.nodes_visited,
                                                       p.load_max_over_mean, 1e3 * p.layer_time_s)));
-  EXPECT_THAT(result.out, ContainsRegex(" 25.0% +<- this plan\n"));
+  EXPECT_THAT(result.out, ContainsRegex(" 25\\.0% [^\n]* <- this plan\n"));
 }
 
 TEST_F(PlanCommand, APlanThatIsGoodIsLeftAsItIs) {
   const std::vector<std::string> how{"--trace",         trace("prose"), "--preset", "grace+",
-                                     "--memory-budget", "1.5",          "--effort", "0.1"};
+                                     "--memory-budget", "1.5",          "--effort", "1"};
   ASSERT_EQ(plan("old.json", how).exit_code, 0);
   std::vector<std::string> again = how;
   again.insert(again.end(), {"--from", file("old.json")});
