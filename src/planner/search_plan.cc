@@ -106,10 +106,10 @@ bool keeps_limits(const Plan& plan, const SearchCluster& cluster, const PlannerO
   const auto layers = static_cast<int>(plan.layers.size());
   const int devices = plan.topology.devices();
   double allowed = (options.memory_budget - 1) * plan.num_experts * layers + 1e-9;
-  if (options.same_slots)  // where experts do not divide, more is needed
-    allowed = std::max<double>(
-        allowed,
-        layers * ((plan.num_experts + devices - 1) / devices * devices - plan.num_experts));
+  if (options.same_slots) {  // where experts do not divide, more is needed
+    const int slots = (plan.num_experts + devices - 1) / devices;
+    allowed = std::max<double>(allowed, layers * (slots * devices - plan.num_experts));
+  }
   if (plan.copies() > allowed) return false;
   for (int device = 0; device < devices; ++device) {
     double held = 0;
