@@ -109,7 +109,7 @@ class Planner {
   // Room is kept for text that the trace does not foretell: other topics, other users.
   double inner_bound() const {
     const double room = options_.balance_bound - 1;
-    return 1 + std::max(room / 3, room - 0.55 * drift_);
+    return 1 + std::max(room / 3, room - 0.45 * drift_);
   }
 
   // With same_slots: what the budget gives each device in whole slots, at least one of each expert.
