@@ -12,6 +12,13 @@ std::string counted(std::int64_t count, const std::string& noun, const std::stri
   return with_commas(count) + " " + (count == 1 ? noun : plural.empty() ? noun + "s" : plural);
 }
 
+std::string plain_number(double value) {
+  std::string text = std::to_string(value);
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.back() == '.') text.pop_back();
+  return text;
+}
+
 std::string short_seconds(double seconds) {
   if (!(std::abs(seconds) < 59.95)) return human_seconds(seconds);
   static constexpr std::array<const char*, 4> kUnits{"s", "ms", "us", "ns"};

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/quantities.h"
 
 namespace gracemoe {
 namespace {
@@ -215,13 +216,10 @@ class Receiving {
   std::string names;
   for (const int rank : ranks) names += (names.empty() ? "" : ", ") + std::to_string(rank);
   const std::string who = (ranks.size() == 1 ? "rank " : "ranks ") + names;
-  std::string after = std::to_string(seconds);
-  after.erase(after.find_last_not_of('0') + 1);
-  if (after.back() == '.') after.pop_back();
   const std::string what =
       silent.empty() ? who + " took no message for " : "no message from " + who + " for ";
   fail(ErrorCategory::kPeer,
-       {what + after + " seconds (" + to_string(phase) + ")", "", "",
+       {what + plain_number(seconds) + " seconds (" + to_string(phase) + ")", "", "",
         "look whether that process is stopped, swapping or cut off; a slower cluster needs a "
         "longer timeout"});
 }

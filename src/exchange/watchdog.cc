@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/quantities.h"
 #include "exchange/job.h"
 
 namespace gracemoe {
@@ -19,19 +20,12 @@ Job this_job() {
   return launched_job([](const char* name) { return std::getenv(name); });
 }
 
-std::string short_number(double value) {
-  std::string text = std::to_string(value);
-  text.erase(text.find_last_not_of('0') + 1);
-  if (text.back() == '.') text.pop_back();
-  return text;
-}
-
 [[noreturn]] void bark(const char* doing, double timeout) {
   const int rank = this_job().rank;
   const std::string missing = Watchdog::missing_here();
   const std::string line =
       "gracemoe: " + (rank < 0 ? "" : "rank " + std::to_string(rank) + ": ") +
-      format_problem({std::string(doing) + " has not ended after " + short_number(timeout) +
+      format_problem({std::string(doing) + " has not ended after " + plain_number(timeout) +
                           " seconds" + (missing.empty() ? "" : ": " + missing),
                       "", "",
                       "look on every machine whether a rank is stopped, swapping or has not "

@@ -89,6 +89,14 @@ std::vector<int> Plan::experts_on(int layer, int device) const {
   return found;
 }
 
+std::vector<int> Plan::instances_held() const {
+  std::vector<int> held(static_cast<std::size_t>(topology.devices()));
+  for (const LayerPlan& layer : layers)
+    for (const auto& instances : layer.experts)
+      for (const Instance& i : instances) ++held[static_cast<std::size_t>(i.device)];
+  return held;
+}
+
 int Plan::copies() const {
   std::size_t copies = 0;
   for (const LayerPlan& layer : layers)

@@ -86,6 +86,8 @@ struct Plan {
 
   // Instances on a device in a layer, ascending expert ids.
   std::vector<int> experts_on(int layer, int device) const;
+  // [devices] expert instances over all layers.
+  std::vector<int> instances_held() const;
   // Expert instances over all layers and devices, minus layers * num_experts: the copies.
   int copies() const;
   friend bool operator==(const Plan&, const Plan&) = default;

@@ -12,6 +12,7 @@
 #include "planner/layer_curve.h"
 #include "planner/parallel.h"
 #include "planner/plan_packing.h"
+#include "planner/settings.h"
 #include "planner/settle_devices.h"
 
 namespace gracemoe {
@@ -115,11 +116,11 @@ class Planner {
   // With same_slots: what the budget gives each device in whole slots, at least one of each expert.
   int slots_a_device() const {
     const int devices = cluster_.topology.devices();
-    double most = options_.memory_budget * experts() / devices;
+    double budget = options_.memory_budget;
     for (const double copies : cluster_.max_copies)
-      if (cluster_.must_fit) most = std::min(most, copies / trace_.layers);
-    const auto within = static_cast<int>(std::floor(most + 1e-9));
-    return std::clamp(within, (experts() + devices - 1) / devices, experts());
+      if (cluster_.must_fit)
+        budget = std::min(budget, copies / trace_.layers * devices / experts());
+    return gracemoe::slots_a_device(experts(), devices, budget);
   }
 
   // With few layers, one layer's uneven devices are not evened out by the others.
@@ -314,7 +315,7 @@ class Planner {
     const std::int64_t proposals =
         8 * std::min<std::int64_t>(160 * experts(), 80'000 / cluster_.topology.devices());
     const DrawnLoads texts(trace_, index, token_limit_, cluster_.node_share());
-    settle_devices(layer, texts, trace_.top_k, cluster, options_.step_tokens, {1, proposals, true},
+    settle_devices(layer, texts, trace_.top_k, cluster, options_.step_tokens, proposals,
                    hash_combine(options_.seed + 3, static_cast<std::uint64_t>(index)));
   }
 

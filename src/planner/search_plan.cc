@@ -111,16 +111,12 @@ bool keeps_limits(const Plan& plan, const SearchCluster& cluster, const PlannerO
     allowed = std::max<double>(allowed, layers * (slots * devices - plan.num_experts));
   }
   if (plan.copies() > allowed) return false;
-  for (int device = 0; device < devices; ++device) {
-    double held = 0;
-    for (int layer = 0; layer < layers; ++layer) {
-      const std::size_t here = plan.experts_on(layer, device).size();
-      if (options.same_slots && here != plan.experts_on(layer, 0).size()) return false;
-      held += static_cast<double>(here);
-    }
-    if (cluster.must_fit && held > cluster.max_copies[static_cast<std::size_t>(device)])
-      return false;
-  }
+  for (int layer = 0; layer < layers && options.same_slots; ++layer)
+    for (int device = 1; device < devices; ++device)
+      if (plan.experts_on(layer, device).size() != plan.experts_on(layer, 0).size()) return false;
+  const std::vector<int> held = plan.instances_held();
+  for (std::size_t d = 0; d < held.size() && cluster.must_fit; ++d)
+    if (held[d] > cluster.max_copies[d]) return false;
   return true;
 }
 

@@ -101,10 +101,7 @@ std::string budget_note(const PlannerOptions& options, const PlannerInput& input
 }
 
 void check_memory(const Plan& plan, const Cluster& cluster, double expert_bytes) {
-  std::vector<int> held(cluster.devices.size());
-  for (const LayerPlan& layer : plan.layers)
-    for (const auto& instances : layer.experts)
-      for (const Instance& i : instances) ++held[static_cast<std::size_t>(i.device)];
+  const std::vector<int> held = plan.instances_held();
   for (std::size_t d = 0; d < held.size(); ++d) {
     const double memory = cluster.devices[d].memory_bytes;
     if (memory > 0 && held[d] * expert_bytes > memory)

@@ -40,15 +40,15 @@ class Settler {
   // 1 where nothing is loaded.
   double cost() const { return cost_ > 0 ? cost_ : 1; }
 
-  void search(const Settling& how, std::uint64_t seed) {
+  void search(std::int64_t proposals, std::uint64_t seed) {
     std::uint64_t draw = 0;
     const auto unit = [&] { return unit_interval(hash_combine(seed, draw++)); };
     const auto below = [&](std::size_t n) {
       return static_cast<std::size_t>(unit() * static_cast<double>(n));
     };
-    double temperature = how.hot ? kHot : 0;
-    const double cooling = std::pow(kCooling, 1.0 / static_cast<double>(how.proposals));
-    for (std::int64_t step = 0; step < how.proposals && cost_ > how.target; ++step) {
+    double temperature = kHot;
+    const double cooling = std::pow(kCooling, 1.0 / static_cast<double>(proposals));
+    for (std::int64_t step = 0; step < proposals && cost_ > 1; ++step) {
       const std::size_t a = below(items_.size()), b = below(items_.size());
       temperature *= cooling;
       if (!may_go(items_[a], items_[b].device)) continue;
@@ -172,12 +172,12 @@ double expected_imbalance(const LayerPlan& layer, const DrawnLoads& texts, int t
 }
 
 double settle_devices(LayerPlan& layer, const DrawnLoads& texts, int top_k,
-                      const SearchCluster& cluster, double step_tokens, const Settling& how,
+                      const SearchCluster& cluster, double step_tokens, std::int64_t proposals,
                       std::uint64_t seed) {
   Settler settler(layer, texts, top_k, cluster, step_tokens);
   const double before = settler.cost();
-  if (!cluster.by_node() || how.proposals <= 0) return before;
-  settler.search(how, seed);
+  if (!cluster.by_node() || proposals <= 0) return before;
+  settler.search(proposals, seed);
   if (settler.cost() >= before) return before;
   settler.write(layer);
   return settler.cost();

@@ -66,15 +66,6 @@ double extra_memory(const Plan& plan) {
 
 constexpr std::size_t kDevicesTold = 16;
 
-// [devices] instances over all layers.
-std::vector<int> instances_held(const Plan& plan) {
-  std::vector<int> held(static_cast<std::size_t>(plan.topology.devices()));
-  for (const LayerPlan& layer : plan.layers)
-    for (const auto& instances : layer.experts)
-      for (const Instance& i : instances) ++held[static_cast<std::size_t>(i.device)];
-  return held;
-}
-
 }  // namespace
 
 std::string ratio_choice_text(const Plan& plan) {
@@ -136,7 +127,7 @@ std::string memory_curve_text(const Plan& plan, Colour colour) {
 
 std::string device_memory_text(const Plan& plan, const Cluster& cluster, double expert_bytes,
                                Colour colour) {
-  const std::vector<int> held = instances_held(plan);
+  const std::vector<int> held = plan.instances_held();
   const auto share = [&](std::size_t d) {
     const double memory = cluster.devices[d].memory_bytes;
     return memory > 0 ? held[d] * expert_bytes / memory : 0;
