@@ -38,6 +38,17 @@ std::vector<Block> cut_blocks(const GroupedRows& work, std::size_t tile_rows) {
   return blocks;
 }
 
+std::vector<std::span<const Block>> blocks_by_expert(std::span<const Block> blocks) {
+  std::vector<std::span<const Block>> runs;
+  for (std::size_t first = 0; first < blocks.size();) {
+    std::size_t last = first + 1;
+    while (last < blocks.size() && blocks[last].expert == blocks[first].expert) ++last;
+    runs.push_back(blocks.subspan(first, last - first));
+    first = last;
+  }
+  return runs;
+}
+
 class PackedExperts final : public ExpertGroup {
  public:
   PackedExperts(std::vector<ExpertWeights> experts, const ProductKernels& product, RowStore store,
@@ -132,15 +143,30 @@ class PackedExperts final : public ExpertGroup {
                   });
   }
 
-  // use(block, first panel, last panel): all panels of all blocks, in parallel.
+  // use(block, first panel, last panel): all panels of all blocks, in parallel; the blocks of an
+  // expert take turns on its parts.
   template <class Use>
   void for_each_part(const Wave& wave, const PackedShape& shape, double work,
                      const Use& use) const {
-    const std::size_t parts = panel_parts(threads_, wave.blocks.size(), shape.panels());
+    const auto runs = blocks_by_expert(wave.blocks);
+    std::size_t sharing = 0;
+    for (const auto& run : runs) sharing = std::max(sharing, run.size());
+    const std::size_t parts =
+        panel_parts(threads_, wave.blocks.size(), sharing, shape.panels());
     const Cut panels(shape.panels(), (shape.panels() + parts - 1) / parts);
-    parallel_for(threads_, wave.blocks.size() * panels.parts(), work, [&](std::size_t item, int) {
-      const std::size_t part = item % panels.parts();
-      use(wave.blocks[item / panels.parts()], panels.first(part), panels.first(part + 1));
+    struct Item {
+      const Block* block;
+      std::size_t part;
+    };
+    std::vector<Item> items;
+    for (const auto& run : runs) {
+      for (std::size_t part = 0; part < panels.parts(); ++part) {
+        for (const Block& block : run) items.push_back({&block, part});
+      }
+    }
+    parallel_for(threads_, items.size(), work, [&](std::size_t i, int) {
+      const auto [block, part] = items[i];
+      use(*block, panels.first(part), panels.first(part + 1));
     });
   }
 

@@ -57,8 +57,8 @@ class PackedLinear final : public Linear {
                  [&](std::size_t t, int) { pack(x.data(), tiles, t, packed.data()); });
     parallel_for(threads_, blocks.parts() * panels.parts(),
                  elements * static_cast<double>(shape_.out), [&](std::size_t item, int) {
-                   const std::size_t block = item / panels.parts();
-                   const std::size_t part = item % panels.parts();
+                   const std::size_t part = item / blocks.parts();
+                   const std::size_t block = item % blocks.parts();
                    const Rows block_rows{tiles, blocks.first(block), blocks.size(block)};
                    for_each_panels(block_rows.count, panels.first(part), panels.first(part + 1),
                                    [&](std::size_t panel, std::size_t count, bool more) {
@@ -80,7 +80,7 @@ class PackedLinear final : public Linear {
   std::size_t row_bytes() const { return kernels_.row_bytes(shape_.in); }
 
   std::size_t panels_a_part(std::size_t blocks) const {
-    const std::size_t parts = panel_parts(threads_, blocks, shape_.panels());
+    const std::size_t parts = panel_parts(threads_, blocks, blocks, shape_.panels());
     return (shape_.panels() + parts - 1) / parts;
   }
 

@@ -109,15 +109,22 @@ class BlockTiles {
   ProductTile tile_[kBlockTiles];
 };
 
-// Into how many parts each of `blocks` blocks' panels are cut: 4 parts for every thread at least,
-// and 16, so that the last part leaves none waiting for long, as far as a part keeps kPanelGroup
-// panels. (Whole experts would not do: 9 of them on 2 threads take as long as 10.)
-inline std::size_t panel_parts(int threads, std::size_t blocks, std::size_t panels) {
-  if (threads <= 1 || blocks == 0) return 1;
+// Panels of a part that several blocks of rows multiply, one after the other: of 2048 inputs in
+// bf16 they are 2 MB, which the last-level cache keeps for the blocks behind the first.
+constexpr std::size_t kSharedPanels = 16;
+
+// Into how many parts the panels of each of `blocks` blocks are cut, of which `sharing` at most have
+// the same: 4 parts for every thread at least, and 64, so that the last part leaves none waiting for
+// long, as far as a part keeps kPanelGroup panels. (Whole experts would not do: 9 of them on 2
+// threads take as long as 10.)
+inline std::size_t panel_parts(int threads, std::size_t blocks, std::size_t sharing,
+                               std::size_t panels) {
+  const std::size_t shared = sharing > 1 ? (panels + kSharedPanels - 1) / kSharedPanels : 1;
+  if (threads <= 1 || blocks == 0) return shared;
   const auto parts = [&](std::size_t a_thread) {
     return (a_thread * static_cast<std::size_t>(threads) + blocks - 1) / blocks;
   };
-  return std::max(std::min(parts(4), panels), std::min(parts(16), panels / kPanelGroup));
+  return std::max({std::min(parts(4), panels), std::min(parts(64), panels / kPanelGroup), shared});
 }
 
 }  // namespace gracemoe
