@@ -151,8 +151,7 @@ class PackedExperts final : public ExpertGroup {
     const auto runs = blocks_by_expert(wave.blocks);
     std::size_t sharing = 0;
     for (const auto& run : runs) sharing = std::max(sharing, run.size());
-    const std::size_t parts =
-        panel_parts(threads_, wave.blocks.size(), sharing, shape.panels());
+    const std::size_t parts = panel_parts(threads_, wave.blocks.size(), sharing, shape.panels());
     const Cut panels(shape.panels(), (shape.panels() + parts - 1) / parts);
     struct Item {
       const Block* block;
@@ -200,36 +199,38 @@ class PackedExperts final : public ExpertGroup {
     const std::size_t h_bytes = repacks() ? h_width() * sizeof(float) : h_row_bytes();
     std::byte* h = (repacks() ? wave.h_values : wave.h).data() + wave.offset(block) * h_bytes;
     const Cut& tiles = block.tiles;
-    for_each_panels(tiles.parts(), first, last, [&](std::size_t panel, std::size_t count, bool more) {
-      Sums sums;
-      const std::size_t stride = count * kPanel;
-      multiply({tiles, 0, tiles.parts(), x, x_row_bytes(), sums, stride}, hidden_,
-               gate_up_panels(block.expert) + panel * gate_up_.panel_bytes(),
-               gate_up_.panel_bytes(), count, more);
-      for (std::size_t t = 0; t < tiles.parts(); ++t) {
-        for (std::size_t c = 0; c < count; ++c) {
-          product_.gate(sums + tiles.first(t) * stride + c * kPanel, stride, tiles.size(t),
-                        (panel + c) * kGates, h_width(), h + tiles.first(t) * h_bytes);
-        }
-      }
-    });
+    for_each_panels(
+        tiles.parts(), first, last, [&](std::size_t panel, std::size_t count, bool more) {
+          Sums sums;
+          const std::size_t stride = count * kPanel;
+          multiply({tiles, 0, tiles.parts(), x, x_row_bytes(), sums, stride}, hidden_,
+                   gate_up_panels(block.expert) + panel * gate_up_.panel_bytes(),
+                   gate_up_.panel_bytes(), count, more);
+          for (std::size_t t = 0; t < tiles.parts(); ++t) {
+            for (std::size_t c = 0; c < count; ++c) {
+              product_.gate(sums + tiles.first(t) * stride + c * kPanel, stride, tiles.size(t),
+                            (panel + c) * kGates, h_width(), h + tiles.first(t) * h_bytes);
+            }
+          }
+        });
   }
 
   void down(const Wave& wave, const Block& block, std::size_t first, std::size_t last) const {
     const std::byte* h = wave.h.data() + wave.offset(block) * h_row_bytes();
     const Cut& tiles = block.tiles;
-    for_each_panels(tiles.parts(), first, last, [&](std::size_t panel, std::size_t count, bool more) {
-      Sums sums;
-      const std::size_t stride = count * kPanel;
-      multiply({tiles, 0, tiles.parts(), h, h_row_bytes(), sums, stride}, width_,
-               down_panels(block.expert) + panel * down_.panel_bytes(), down_.panel_bytes(), count,
-               more);
-      const std::size_t columns = down_.columns(panel, count);
-      for (std::size_t r = 0; r < tiles.items(); ++r) {
-        const std::size_t at = (block.first + r) * hidden_ + panel * kPanel;
-        store_(sums + r * stride, wave.outputs + at * sizeof(bf16), columns);
-      }
-    });
+    for_each_panels(tiles.parts(), first, last,
+                    [&](std::size_t panel, std::size_t count, bool more) {
+                      Sums sums;
+                      const std::size_t stride = count * kPanel;
+                      multiply({tiles, 0, tiles.parts(), h, h_row_bytes(), sums, stride}, width_,
+                               down_panels(block.expert) + panel * down_.panel_bytes(),
+                               down_.panel_bytes(), count, more);
+                      const std::size_t columns = down_.columns(panel, count);
+                      for (std::size_t r = 0; r < tiles.items(); ++r) {
+                        const std::size_t at = (block.first + r) * hidden_ + panel * kPanel;
+                        store_(sums + r * stride, wave.outputs + at * sizeof(bf16), columns);
+                      }
+                    });
   }
 
   void multiply(const BlockTiles& tiles, std::size_t in, const std::byte* panels,

@@ -113,10 +113,10 @@ class BlockTiles {
 // bf16 they are 2 MB, which the last-level cache keeps for the blocks behind the first.
 constexpr std::size_t kSharedPanels = 16;
 
-// Into how many parts the panels of each of `blocks` blocks are cut, of which `sharing` at most have
-// the same: 4 parts for every thread at least, and 64, so that the last part leaves none waiting for
-// long, as far as a part keeps kPanelGroup panels. (Whole experts would not do: 9 of them on 2
-// threads take as long as 10.)
+// Into how many parts the panels of each of `blocks` blocks are cut, of which `sharing` at most
+// have the same: 4 parts for every thread at least, and 64, so that the last part leaves none
+// waiting for long, as far as a part keeps kPanelGroup panels. (Whole experts would not do: 9 of
+// them on 2 threads take as long as 10.)
 inline std::size_t panel_parts(int threads, std::size_t blocks, std::size_t sharing,
                                std::size_t panels) {
   const std::size_t shared = sharing > 1 ? (panels + kSharedPanels - 1) / kSharedPanels : 1;
