@@ -13,6 +13,7 @@
 #include "model/model_config.h"
 #include "planner/evaluate.h"
 #include "planner/planner.h"
+#include "planner/search_plan.h"
 #include "planner/settings.h"
 #include "report/moves_text.h"
 #include "report/plan_text.h"
@@ -107,12 +108,13 @@ PlannerOptions options_of(const PlanArguments& a) {
     fail_usage({"--ratio", "preset " + preset, "the preset grace", ""});
   if (!a.replication.empty() && (slots || options.placement == Placement::kSearch))
     fail_usage({"--replication", "preset " + preset + ", which chooses its own copies",
-                "--memory-budget", ""});
+                "--memory-budget, or the preset grace", ""});
   if (a.budget > 0 && !slots && options.placement != Placement::kSearch)
     fail_usage({"--memory-budget", "preset " + preset, "grace+, eplb or balance", ""});
-  if ((!a.eplb_policy.empty() && options.placement != Placement::kEplb) ||
-      (a.expert_groups >= 0 && !slots))
-    fail_usage({"--eplb-policy or --expert-groups", "preset " + preset, "the preset eplb", ""});
+  if (!a.eplb_policy.empty() && options.placement != Placement::kEplb)
+    fail_usage({"--eplb-policy", "preset " + preset, "the preset eplb", ""});
+  if (a.expert_groups >= 0 && !slots)
+    fail_usage({"--expert-groups", "preset " + preset, "the preset eplb or balance", ""});
   if (!a.ratio.empty()) set_ratio(options, a.ratio);
   if (a.curve && (!grouped || options.ratio_policy != RatioPolicy::kKnee))
     fail_usage({"--curve", grouped ? "--ratio " + a.ratio : "preset " + preset,
@@ -150,24 +152,27 @@ void print_expectation(const Plan& contiguous, const Plan& plan, const RoutingTr
 }
 
 // The curves that the plan was chosen from, as far as the preset has them.
-void print_curves(const Plan& plan, bool every_layer) {
+void print_curves(const Plan& plan, bool every_layer, bool replay) {
   const Colour colour = output_colour();
   fmt::print("{}", ratio_choice_text(plan));
   if (every_layer) fmt::print("\n{}", ratio_curve_text(plan, colour));
-  const std::string memory = memory_curve_text(plan, colour);
+  const std::string memory = memory_curve_text(
+      plan, replay ? "on the text planned on" : "on tokens drawn from the statistics", colour);
   if (!memory.empty()) fmt::print("\n{}", memory);
+}
+
+// Tokens of a step where experts used are to be balanced; 0: tokens are.
+double balanced_step(const PlannerOptions& options, const CostModel& model) {
+  const double tokens = model.workload.tokens_per_device * model.cluster.topology.devices();
+  return options.balance_experts ? tokens : 0;
 }
 
 // A bound that could not be kept is told: experts hotter than a device's share, or too few slots.
 void print_missed_bound(const Plan& plan, const RoutingTrace& trace, RoutingPolicy routing,
-                        const PlannerOptions& options, const Cluster& cluster) {
-  const auto& devices = cluster.devices;
-  const bool of_tokens =
-      !options.balance_experts && std::all_of(devices.begin(), devices.end(), [&](auto& device) {
-        return device.speed == devices.front().speed;
-      });
-  if (options.placement != Placement::kSearch || !of_tokens) return;
-  const double even = evaluate(plan, trace, routing).total.load_max_over_mean;
+                        const PlannerOptions& options, const CostModel& model) {
+  if (options.placement != Placement::kSearch) return;
+  const double even = work_max_over_mean(evaluate(plan, trace, routing), model.cluster.devices,
+                                         balanced_step(options, model));
   if (even > options.balance_bound)
     fmt::print("max/mean is {:.3f} on the text planned on: the bound {:.3f} is missed\n", even,
                options.balance_bound);
@@ -191,22 +196,30 @@ Parts read_parts(const PlanArguments& a) {
   return {count_statistics(split.fit), std::move(split.fit), std::move(split.held_out)};
 }
 
-// What a search bounds where devices differ in speed; their load alone says little then.
+bool differ_in_speed(const Cluster& cluster) {
+  return std::any_of(cluster.devices.begin(), cluster.devices.end(),
+                     [&](const DeviceSpec& d) { return d.speed != cluster.devices[0].speed; });
+}
+
+// What a search bounds where that is not the load of the table.
 void print_work(const Plan& contiguous, const Plan& plan, const RoutingTrace& trace,
-                RoutingPolicy routing, const Cluster& cluster) {
-  const auto unequal = [&](const DeviceSpec& d) { return d.speed != cluster.devices[0].speed; };
-  if (std::none_of(cluster.devices.begin(), cluster.devices.end(), unequal)) return;
+                RoutingPolicy routing, const Cluster& cluster, double tokens) {
+  if (!differ_in_speed(cluster) && tokens == 0) return;
   const auto work = [&](const Plan& p) {
-    return work_max_over_mean(evaluate(p, trace, routing), cluster.devices);
+    return work_max_over_mean(evaluate(p, trace, routing), cluster.devices, tokens);
   };
-  fmt::print("devices differ in speed; their work, load over speed, max/mean: contiguous {:.3f}",
-             work(contiguous));
+  const std::string what = tokens > 0
+                               ? fmt::format("experts that a step of {:.6g} tokens uses", tokens)
+                               : std::string("load");
+  fmt::print("{}{}, max/mean: contiguous {:.3f}",
+             differ_in_speed(cluster) ? "devices differ in speed; their work, " : "",
+             differ_in_speed(cluster) ? what + " over speed" : what, work(contiguous));
   if (plan.preset != contiguous.preset) fmt::print(", {} {:.3f}", plan.preset, work(plan));
   fmt::print("\n");
 }
 
 void print_outcome(const Plan& plan, const Parts& parts, RoutingPolicy routing,
-                   const CostModel& model) {
+                   const CostModel& model, double tokens) {
   const bool held_out = parts.held_out.tokens() > 0;
   const RoutingTrace& judge = held_out ? parts.held_out : parts.seen;
   fmt::print(
@@ -216,7 +229,7 @@ void print_outcome(const Plan& plan, const Parts& parts, RoutingPolicy routing,
       to_string(routing));
   const Plan contiguous = make_plan(parts.fit, plan.topology, preset_contiguous());
   print_expectation(contiguous, plan, judge, routing, model);
-  print_work(contiguous, plan, judge, routing, model.cluster);
+  print_work(contiguous, plan, judge, routing, model.cluster, tokens);
 }
 
 void plan(const PlanArguments& a) {
@@ -246,6 +259,8 @@ void plan(const PlanArguments& a) {
     const PlanMetrics metrics = evaluate(plan, parts.seen, routing);
     note_nodes_visited(plan, metrics);
     note_predicted_time(plan, metrics, input.model);
+  } else if (parts.from_statistics && !kept) {
+    note_expected_time(plan, input, options);
   }
   write_plan(a.out, plan);
   fmt::print("{}: {}, {} on {} (nodes x devices), {}\n", a.out,
@@ -255,17 +270,19 @@ void plan(const PlanArguments& a) {
   if (!a.from.empty())
     fmt::print("{}", moves_text(from, plan, parts.seen, input.model, input.steps));
   if (replay) {
-    print_outcome(plan, parts, routing, input.model);
-    print_missed_bound(plan, parts.seen, routing, options, cluster);
+    print_outcome(plan, parts, routing, input.model, balanced_step(options, input.model));
+    print_missed_bound(plan, parts.seen, routing, options, input.model);
   } else {
     fmt::print("{}\n", parts.from_statistics
                            ? "made from statistics: without a trace there are no tokens to say "
-                             "what to expect"
+                             "what to expect; times are those of tokens drawn from them"
                            : "the trace has no tokens to plan by: experts stand in order, and "
                              "nothing says what to expect");
   }
-  fmt::print("predicted times: {}\n", describe(input.model));
-  if (!kept) print_curves(plan, a.curve);
+  if (replay || parts.from_statistics) {
+    fmt::print("predicted times: {}\n", describe(input.model));
+    if (!kept) print_curves(plan, a.curve, replay);
+  }
   const std::string memory =
       device_memory_text(plan, cluster, input.model.workload.expert_bytes, output_colour());
   if (!memory.empty()) fmt::print("\n{}", memory);

@@ -290,11 +290,26 @@ PlanMetrics evaluate(const Plan& plan, const RoutingTrace& trace, RoutingPolicy 
   return metrics;
 }
 
-double work_max_over_mean(const RoutingMetrics& layer, const std::vector<DeviceSpec>& devices) {
+namespace {
+
+// Experts of the device that a step uses: each token uses an instance with the same probability.
+double experts_used(const RoutingMetrics& layer, std::size_t device, double step_tokens) {
+  double used = 0;
+  for (const std::int64_t uses : layer.instance_load[device])
+    used -= std::expm1(-step_tokens * static_cast<double>(uses) /
+                       static_cast<double>(std::max<std::int64_t>(1, layer.tokens)));
+  return used;
+}
+
+}  // namespace
+
+double work_max_over_mean(const RoutingMetrics& layer, const std::vector<DeviceSpec>& devices,
+                          double step_tokens) {
   GM_CHECK(layer.load.size() == devices.size(), "metrics are of another cluster");
   double load = 0, speed = 0, busiest = 0;
   for (std::size_t d = 0; d < devices.size(); ++d) {
-    const auto own = static_cast<double>(layer.load[d]);
+    const double own =
+        step_tokens > 0 ? experts_used(layer, d, step_tokens) : static_cast<double>(layer.load[d]);
     load += own;
     speed += devices[d].speed;
     busiest = std::max(busiest, own / devices[d].speed);
@@ -302,9 +317,11 @@ double work_max_over_mean(const RoutingMetrics& layer, const std::vector<DeviceS
   return load > 0 ? busiest * speed / load : 0;
 }
 
-double work_max_over_mean(const PlanMetrics& metrics, const std::vector<DeviceSpec>& devices) {
+double work_max_over_mean(const PlanMetrics& metrics, const std::vector<DeviceSpec>& devices,
+                          double step_tokens) {
   double sum = 0;
-  for (const RoutingMetrics& layer : metrics.layers) sum += work_max_over_mean(layer, devices);
+  for (const RoutingMetrics& layer : metrics.layers)
+    sum += work_max_over_mean(layer, devices, step_tokens);
   return metrics.layers.empty() ? 0 : sum / static_cast<double>(metrics.layers.size());
 }
 

@@ -72,10 +72,13 @@ struct PlanMetrics {
 PlanMetrics evaluate(const Plan& plan, const RoutingTrace& trace, RoutingPolicy policy,
                      int threads = 0);
 
-// Busiest over mean device of load / speed, the mean being all load over all speed: what a search
-// bounds where devices differ. 0 where nothing is loaded. Of a layer, and the mean over layers.
-double work_max_over_mean(const RoutingMetrics& layer, const std::vector<DeviceSpec>& devices);
-double work_max_over_mean(const PlanMetrics& metrics, const std::vector<DeviceSpec>& devices);
+// Busiest over mean device of work / speed, the mean being all work over all speed: what a search
+// bounds. Work is load, or with step_tokens > 0 the experts that a step of so many tokens uses, on
+// average. 0 where nothing is loaded. Of a layer, and the mean over layers.
+double work_max_over_mean(const RoutingMetrics& layer, const std::vector<DeviceSpec>& devices,
+                          double step_tokens = 0);
+double work_max_over_mean(const PlanMetrics& metrics, const std::vector<DeviceSpec>& devices,
+                          double step_tokens = 0);
 
 // Stores each layer's nodes_visited in the plan.
 void note_nodes_visited(Plan& plan, const PlanMetrics& metrics);

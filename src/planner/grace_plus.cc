@@ -15,6 +15,7 @@
 #include "planner/layer_curve.h"
 #include "planner/parallel.h"
 #include "planner/plan_packing.h"
+#include "planner/search_limits.h"
 #include "planner/settings.h"
 #include "planner/settle_devices.h"
 
@@ -39,21 +40,6 @@ std::int64_t token_limit(const RoutingTrace& trace, int places) {
   return static_cast<std::int64_t>(std::clamp(limit, 512.0, static_cast<double>(kMostTokens)));
 }
 
-// Copies over all layers that budget and memory allow. Error (kInput) where memory does not even
-// hold every expert once.
-int copies_allowed(const RoutingTrace& trace, const SearchCluster& cluster, double memory_budget) {
-  const double each = static_cast<double>(trace.num_experts) * trace.layers;
-  double room = 0;
-  for (const double limit : cluster.max_copies) room += std::floor(limit);
-  if (room < each)
-    fail_input({"memory of the devices", std::to_string(std::llround(room)) + " experts in all",
-                "at least " + std::to_string(std::llround(each)) + ", one of each",
-                "more devices, or more memory"});
-  const double everywhere = each * (cluster.topology.devices() - 1);
-  return static_cast<int>(
-      std::min({std::floor((memory_budget - 1) * each + 1e-9), room - each, everywhere}));
-}
-
 class Planner {
  public:
   Planner(const RoutingTrace& trace, const SearchCluster& cluster, const Plan& start,
@@ -76,7 +62,7 @@ class Planner {
     choose();
     refine();
     spend_rest();
-    settle_for_balance();
+    settle_for_balance(layers_, budget_);
     if (options_.same_slots)
       for (int l = 0; l < trace_.layers; ++l)
         fill_slots(layers_[static_cast<std::size_t>(l)], slots_a_device(), bits(l), cluster_);
@@ -373,18 +359,18 @@ class Planner {
 
   // Where no search of few visits keeps the bound, copies and places chosen for balance alone may:
   // taken for the layers where that costs less, the excess counted.
-  void settle_for_balance() {
+  void settle_for_balance(std::vector<LayerPlan>& layers, int budget) const {
     if (moves_.from != nullptr || late()) return;
-    const int rest = std::max(0, budget_ - copies_of(layers_)) / trace_.layers;
-    std::vector<double> ratio(layers_.size());
+    const int rest = std::max(0, budget - copies_of(layers)) / trace_.layers;
+    std::vector<double> ratio(layers.size());
     parallel_for(trace_.layers, options_.threads, [&](int layer) {
       const auto l = static_cast<std::size_t>(layer);
-      ratio[l] = imbalance(layers_[l], bits(layer));
+      ratio[l] = imbalance(layers[l], bits(layer));
     });
     const double sum = std::accumulate(ratio.begin(), ratio.end(), 0.0);
     if (sum <= options_.balance_bound * trace_.layers) return;
     parallel_for(trace_.layers, options_.threads, [&](int layer) {
-      LayerPlan& plan = layers_[static_cast<std::size_t>(layer)];
+      LayerPlan& plan = layers[static_cast<std::size_t>(layer)];
       if (ratio[static_cast<std::size_t>(layer)] <= options_.balance_bound) return;
       const TokenBits tokens = bits(layer);
       LayerPlan balanced = balanced_layer(tokens.load(), copies_of(plan) + rest, cluster_);
@@ -432,11 +418,13 @@ class Planner {
   std::vector<std::vector<LayerPlan>> at_budgets() const {
     std::vector<std::vector<LayerPlan>> plans;
     for (int tenths = 0; tenths <= 10; ++tenths) {
-      const auto picks =
-          chosen(static_cast<int>(std::floor(tenths / 10.0 * experts() * trace_.layers + 1e-9)));
+      const int budget =
+          static_cast<int>(std::floor(tenths / 10.0 * experts() * trace_.layers + 1e-9));
+      const auto picks = chosen(budget);
       std::vector<LayerPlan> layers;
       for (std::size_t l = 0; l < picks.size(); ++l)
         layers.push_back(curves_[l][static_cast<std::size_t>(picks[l])].layer);
+      settle_for_balance(layers, budget);
       if (plans.empty() || copies_of(layers) > copies_of(plans.back()))
         plans.push_back(std::move(layers));
     }
@@ -480,8 +468,17 @@ GracePlusResult grace_plus(const RoutingTrace& trace, const SearchCluster& clust
            "grace+: the start is of another shape");
   GM_CHECK(options.memory_budget >= 1, "grace+: a memory budget below 1");
   copies_allowed(trace, cluster, options.memory_budget);  // whatever becomes of the plan
-  if (trace.tokens() == 0 || cluster.topology.devices() == 1)
-    return {(moves.from != nullptr ? *moves.from : start).layers, {}};
+  if (options.same_slots) check_equal_slots(trace, cluster);
+  if (trace.tokens() == 0 || cluster.topology.devices() == 1) {
+    GracePlusResult result{(moves.from != nullptr ? *moves.from : start).layers, {}};
+    for (LayerPlan& layer : result.layers)
+      if (options.same_slots)
+        fill_slots(
+            layer,
+            slots_a_device(trace.num_experts, cluster.topology.devices(), options.memory_budget),
+            TokenBits(trace.num_experts, 0), cluster);
+    return result;
+  }
   Planner planner(trace, cluster, start, options, moves);
   GracePlusResult result = planner.run();
   if (planner.evenly_limited())

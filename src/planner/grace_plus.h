@@ -49,7 +49,8 @@ struct GracePlusResult {
 // `start`: a plan to begin with as well as others (grace's), of the same shape and topology. With
 // `moves.from`, that is where every layer begins, and devices keep their names.
 // Deterministic for the seed (without a deadline). An empty trace, or a single device, gives the
-// start as it is. Error (kInput) where memory does not hold every expert once.
+// start (or the old plan) as it is, with same_slots filled. Error (kInput) where memory does not
+// hold every expert once, or with same_slots not as many a layer on every device.
 GracePlusResult grace_plus(const RoutingTrace& trace, const SearchCluster& cluster,
                            const Plan& start, const GracePlusOptions& options,
                            const MoveCost& moves = {});

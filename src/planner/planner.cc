@@ -62,7 +62,10 @@ LayerPlan balance_layer_plan(std::span<const double> load, const Cluster& cluste
   problem.slots_per_device.assign(
       static_cast<std::size_t>(topology.devices()),
       slots_a_device(static_cast<int>(load.size()), topology.devices(), options.memory_budget));
-  for (const DeviceSpec& device : cluster.devices) problem.speed.push_back(device.speed);
+  const auto& devices = cluster.devices;
+  if (std::any_of(devices.begin(), devices.end(),
+                  [&](const DeviceSpec& d) { return d.speed != devices.front().speed; }))
+    for (const DeviceSpec& device : devices) problem.speed.push_back(device.speed);
   problem.groups = options.expert_groups;
   problem.nodes = options.expert_groups > 0 ? topology.nodes() : 1;
   BalanceOptions how;
@@ -133,6 +136,7 @@ Plan make_plan(const PlannerInput& input, const PlannerOptions& options) {
   start.threads = options.threads;
   Plan plan = empty_plan(input, options);
   search_plan(input, options, make_layers(input, start), plan);
+  check_memory(plan, input.model.cluster, input.model.workload.expert_bytes);
   return plan;
 }
 

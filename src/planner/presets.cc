@@ -161,7 +161,7 @@ EplbPolicy parse_eplb_policy(const std::string& text) {
 namespace {
 
 std::string slots_text(const PlannerOptions& o) {
-  std::string text = "; memory budget " + number_text(o.memory_budget);
+  std::string text = "; memory budget " + fmt::format("{:.6g}", o.memory_budget);
   if (o.expert_groups > 0) text += "; expert groups " + std::to_string(o.expert_groups);
   if (o.placement != Placement::kEplb) return text + "; seed " + std::to_string(o.seed);
   static constexpr std::array kNames{"auto", "hierarchical", "global"};
@@ -169,7 +169,7 @@ std::string slots_text(const PlannerOptions& o) {
 }
 
 std::string search_text(const PlannerOptions& o) {
-  std::string text = "; memory budget " + number_text(o.memory_budget) + "; max/mean at most " +
+  std::string text = "; memory budget " + fmt::format("{:.6g}", o.memory_budget) + "; max/mean at most " +
                      number_text(o.balance_bound) + " of " +
                      (o.balance_experts ? "experts used" : "tokens") + "; effort " +
                      number_text(o.effort) + "; seed " + std::to_string(o.seed);

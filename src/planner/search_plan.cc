@@ -191,6 +191,14 @@ double budget_in_memory(const CostModel& model, const RoutingStatistics& statist
   return experts > 0 ? std::clamp(held / experts, 1.0, devices) : 1;
 }
 
+void note_expected_time(Plan& plan, const PlannerInput& input, const PlannerOptions& options) {
+  const RoutingTrace drawn =
+      sample_trace(*input.statistics, kSampledTokens, options.seed, options.threads);
+  note_predicted_time(plan, evaluate(plan, drawn, RoutingPolicy::kTopologyAware, options.threads),
+                      input.model);
+  plan.time_basis += "; tokens drawn from statistics";
+}
+
 void search_plan(const PlannerInput& input, const PlannerOptions& options, const Plan& start,
                  Plan& plan) {
   const RoutingStatistics& statistics = *input.statistics;

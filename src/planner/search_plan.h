@@ -10,6 +10,10 @@ namespace gracemoe {
 void search_plan(const PlannerInput& input, const PlannerOptions& options, const Plan& start,
                  Plan& plan);
 
+// Stores each layer's predicted_time in a plan made from statistics, as on tokens drawn from them;
+// time_basis says so.
+void note_expected_time(Plan& plan, const PlannerInput& input, const PlannerOptions& options);
+
 // The cost of a unit of max / mean in visits per token: both in seconds by the cost model.
 double imbalance_cost(const CostModel& model, int top_k);
 

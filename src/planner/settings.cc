@@ -109,8 +109,9 @@ void check_memory(const Plan& plan, const Cluster& cluster, double expert_bytes)
           {"preset " + plan.preset + ": device " + std::to_string(d),
            counted(held[d], "expert") + " over all layers, " + human_bytes(held[d] * expert_bytes),
            "at most " + human_bytes(memory) + ", its memory in the cluster file",
-           "the preset grace+ keeps to memory; to compare placements alone, leave "
-           "memory_gb out"});
+           plan.preset == "grace+" ? "more memory, or a trace to search on"
+                                   : "the preset grace+ keeps to memory; to compare placements "
+                                     "alone, leave memory_gb out"});
   }
 }
 

@@ -97,7 +97,7 @@ std::string ratio_curve_text(const Plan& plan, Colour colour) {
          text_table(rows, 0, colour);
 }
 
-std::string memory_curve_text(const Plan& plan, Colour colour) {
+std::string memory_curve_text(const Plan& plan, const std::string& judged_on, Colour colour) {
   if (plan.memory_curve.empty()) return "";
   std::vector<TextRow> rows{
       {{"extra expert", "nodes visited", "device load", "layer time", "against"}, false},
@@ -120,8 +120,9 @@ std::string memory_curve_text(const Plan& plan, Colour colour) {
     before = &p;
   }
   if (!told) rows.push_back(here);
-  return "what memory buys (on the text planned on; the other rows are of plans before the last "
-         "refinement, whose devices may hold unequally many in a layer):\n" +
+  return "what memory buys (" + judged_on +
+         "; the other rows are of plans before the last refinement, whose devices may hold "
+         "unequally many in a layer):\n" +
          text_table(rows, 0, colour);
 }
 

@@ -17,7 +17,7 @@ std::string ratio_choice_text(const Plan& plan);
 std::string ratio_curve_text(const Plan& plan, Colour colour);
 
 // What each step of memory buys and where this plan lies. "" if the plan has no curve.
-std::string memory_curve_text(const Plan& plan, Colour colour);
+std::string memory_curve_text(const Plan& plan, const std::string& judged_on, Colour colour);
 
 // What each device holds of the memory that it has for experts' weights, over all layers; of more
 // than 16 devices the fullest 16. "" if no device's memory is known.

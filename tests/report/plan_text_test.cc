@@ -50,9 +50,9 @@ Plan with_memory_curve() {
 
 TEST(PlanText, WhatMemoryBuys) {
   Plan plan = with_memory_curve();
-  EXPECT_EQ(memory_curve_text(plan, Colour::kNever),
-            "what memory buys (on the text planned on; the other rows are of plans before the last "
-            "refinement, whose devices may hold unequally many in a layer):\n"
+  EXPECT_EQ(memory_curve_text(plan, "on a text", Colour::kNever),
+            "what memory buys (on a text; the other rows are of plans before the last refinement, "
+            "whose devices may hold unequally many in a layer):\n"
             "extra expert  nodes visited  device load  layer time        against\n"
             "      memory      per token     max/mean   predicted  the row above\n"
             "        0.0%          0.800        1.100    4.000 ms                 <- this plan\n"
@@ -60,16 +60,17 @@ TEST(PlanText, WhatMemoryBuys) {
             "      100.0%          0.000        1.000    1.000 ms      -2.000 ms\n");
   plan.layers[0].experts[0].push_back({1, 1.0});
   EXPECT_THAT(
-      memory_curve_text(plan, Colour::kNever),
+      memory_curve_text(plan, "on a text", Colour::kNever),
       HasSubstr("4.000 ms\n       25.0%" + std::string(57, ' ') + "<- this plan\n       50.0% "));
   for (int e = 0; e < 4; ++e) plan.layers[0].experts[static_cast<std::size_t>(e)] = {{0}, {1}};
-  EXPECT_THAT(memory_curve_text(plan, Colour::kNever), HasSubstr("-2.000 ms  <- this plan\n"));
+  EXPECT_THAT(memory_curve_text(plan, "on a text", Colour::kNever),
+              HasSubstr("-2.000 ms  <- this plan\n"));
 }
 
 TEST(PlanText, UnknownTimesAreLeftEmpty) {
   Plan plan = with_memory_curve();
   for (MemoryPoint& p : plan.memory_curve) p.layer_time_s = 0;
-  EXPECT_THAT(memory_curve_text(plan, Colour::kNever), Not(HasSubstr("ms")));
+  EXPECT_THAT(memory_curve_text(plan, "on a text", Colour::kNever), Not(HasSubstr("ms")));
 }
 
 TEST(PlanText, MemoryOfEachDevice) {
@@ -97,7 +98,7 @@ TEST(PlanText, MemoryOfTheFullestOfManyDevices) {
 TEST(PlanText, NothingToTell) {
   EXPECT_EQ(ratio_choice_text(pair_plan(0)), "");
   EXPECT_EQ(ratio_curve_text(pair_plan(0), Colour::kNever), "");
-  EXPECT_EQ(memory_curve_text(pair_plan(0), Colour::kNever), "");
+  EXPECT_EQ(memory_curve_text(pair_plan(0), "on a text", Colour::kNever), "");
 }
 
 }  // namespace
