@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "metrics/memory.h"
 #include "model/fingerprint.h"
 #include "plan/contiguous.h"
@@ -18,6 +20,7 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 // The tiny model with its weights in another type; `change` may move a value.
 void convert_model(const std::filesystem::path& to, DType dtype,
@@ -67,6 +70,31 @@ std::string error_with(const std::string& more, const std::string& less = "") {
   tensors.erase(less);
   write_safetensors(model / "model.safetensors", tensors, {});
   return error_of([&] { logits_of(options_of(model)); });
+}
+
+// What becomes of the tiny model with a NaN in this tensor.
+std::string error_with_nan(const std::string& where) {
+  const TempDir folder;
+  convert_model(folder / "model", DType::kF32, [&](const std::string& name, auto& values) {
+    if (name == where) std::fill(values.begin(), values.end(), std::nanf(""));
+  });
+  return error_of([&] { logits_of(options_of(folder / "model")); });
+}
+
+TEST(Loading, ARunNamesTheTensorWhoseNumbersAreNotFinite) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"model.embed_tokens.weight", "router logits of layer 1"},
+      {"model.layers.0.mlp.up_proj.weight", "router logits of layer 1"},
+      {"model.layers.1.self_attn.kv_a_layernorm.weight", "router logits of layer 1"},
+      {"model.layers.1.mlp.shared_experts.down_proj.weight", "router logits of layer 2"},
+      {"model.layers.2.mlp.gate.weight", "router logits of layer 2"},
+      {"model.norm.weight", "logits"},
+      {"lm_head.weight", "logits"}};
+  for (const auto& [tensor, found_in] : cases)
+    EXPECT_THAT(error_with_nan(tensor),
+                AllOf(StartsWith(std::string(found_in) + ": got a value that is not finite"),
+                      HasSubstr("tensor '" + std::string(tensor) + "' holds "),
+                      HasSubstr(" not finite: the checkpoint is damaged")));
 }
 
 TEST(Loading, RefusesPartsOfItsLayersThatTheModelDoesNotTake) {
