@@ -2,13 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <mutex>
 #include <numeric>
 
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/progress.h"
+#include "planner/even_devices.h"
 #include "planner/expected_load.h"
+#include "planner/layer_budget.h"
 #include "planner/layer_curve.h"
 #include "planner/parallel.h"
 #include "planner/plan_packing.h"
@@ -34,17 +37,6 @@ std::int64_t token_limit(const RoutingTrace& trace, int places) {
   const double bits = 2.0 + std::ceil(std::log2(trace.top_k + 1.0));
   const double limit = kMostCounterBytes * 8 / (pairs * bits);
   return static_cast<std::int64_t>(std::clamp(limit, 512.0, static_cast<double>(kMostTokens)));
-}
-
-// What each asks for, dealt one by one in turn until `most` are gone.
-std::vector<int> dealt(const std::vector<int>& asked, int most) {
-  std::vector<int> given(asked.size());
-  for (bool any = true; any;) {
-    any = false;
-    for (std::size_t i = 0; i < asked.size() && most > 0; ++i)
-      if (given[i] < asked[i]) ++given[i], --most, any = true;
-  }
-  return given;
 }
 
 // Copies over all layers that budget and memory allow. Error (kInput) where memory does not even
@@ -94,9 +86,18 @@ class Planner {
     keep_device_limits(result.layers);
     settle_again(result.layers);
     for (int l = 0; l < trace_.layers; ++l) finish(result.layers[static_cast<std::size_t>(l)], l);
-    result.at_budgets = at_budgets();
+    if (!evenly_limited()) result.at_budgets = at_budgets();
     return result;
   }
+
+  // run()'s at_budgets without the rest.
+  std::vector<std::vector<LayerPlan>> curve_alone() {
+    estimate_loads();
+    search_curves();
+    return at_budgets();
+  }
+  // Whether no layer is searched beyond its devices' equal shares.
+  bool evenly_limited() const { return options_.same_slots || few_layers(); }
 
  private:
   int experts() const { return trace_.num_experts; }
@@ -110,7 +111,7 @@ class Planner {
   // Room is kept for text that the trace does not foretell: other topics, other users.
   double inner_bound() const {
     const double room = options_.balance_bound - 1;
-    return 1 + std::max(room / 3, room - 0.45 * drift_);
+    return 1 + std::max(0.4 * room, room - 0.45 * drift_);
   }
 
   // With same_slots: what the budget gives each device in whole slots, at least one of each expert.
@@ -124,8 +125,9 @@ class Planner {
   }
 
   // With few layers, one layer's uneven devices are not evened out by the others.
+  bool few_layers() const { return trace_.layers < 4; }
   void limit_layers() {
-    const bool few = trace_.layers < 4;
+    const bool few = few_layers();
     const double fair = std::ceil(options_.memory_budget * experts() /
                                       static_cast<double>(cluster_.max_experts.size()) -
                                   1e-9);
@@ -275,7 +277,10 @@ class Planner {
       const auto l = static_cast<std::size_t>(layer);
       const TokenBits tokens = bits(layer);
       const LayerCandidate& candidate = picked_[l];
-      const VisitProblem p = problem(tokens, layer, candidate.bound);
+      // The mean over layers was chosen with this one's imbalance, not with what its bound allows.
+      const VisitProblem p = problem(
+          tokens, layer,
+          std::min(candidate.bound, std::max(inner_bound(), candidate.option.max_over_mean)));
       const VisitState state = refined(VisitState(p, candidate.places), layer);
       place_on_devices(state, layer, relief_[l]);
     });
@@ -426,7 +431,7 @@ class Planner {
 
   std::vector<std::vector<LayerPlan>> at_budgets() const {
     std::vector<std::vector<LayerPlan>> plans;
-    for (int tenths = 0; tenths <= 10 && !options_.same_slots; ++tenths) {
+    for (int tenths = 0; tenths <= 10; ++tenths) {
       const auto picks =
           chosen(static_cast<int>(std::floor(tenths / 10.0 * experts() * trace_.layers + 1e-9)));
       std::vector<LayerPlan> layers;
@@ -452,6 +457,20 @@ class Planner {
   std::vector<LayerPlan> layers_;
 };
 
+// Plans for other budgets where this one's limits keep the search to itself: searched without
+// those, quickly.
+std::vector<std::vector<LayerPlan>> curve_beyond(const RoutingTrace& trace, SearchCluster cluster,
+                                                 const Plan& start, GracePlusOptions options,
+                                                 const MoveCost& moves) {
+  options.same_slots = false;
+  options.memory_budget = std::max(2.0, options.memory_budget);
+  options.effort *= 0.3;
+  if (!cluster.must_fit)
+    std::fill(cluster.max_copies.begin(), cluster.max_copies.end(),
+              std::numeric_limits<double>::infinity());
+  return Planner(trace, cluster, start, options, moves).curve_alone();
+}
+
 }  // namespace
 
 GracePlusResult grace_plus(const RoutingTrace& trace, const SearchCluster& cluster,
@@ -463,7 +482,11 @@ GracePlusResult grace_plus(const RoutingTrace& trace, const SearchCluster& clust
   copies_allowed(trace, cluster, options.memory_budget);  // whatever becomes of the plan
   if (trace.tokens() == 0 || cluster.topology.devices() == 1)
     return {(moves.from != nullptr ? *moves.from : start).layers, {}};
-  return Planner(trace, cluster, start, options, moves).run();
+  Planner planner(trace, cluster, start, options, moves);
+  GracePlusResult result = planner.run();
+  if (planner.evenly_limited())
+    result.at_budgets = curve_beyond(trace, cluster, start, options, moves);
+  return result;
 }
 
 }  // namespace gracemoe

@@ -41,8 +41,8 @@ struct MoveCost {
 
 struct GracePlusResult {
   std::vector<LayerPlan> layers;  // with predicted_load; nodes_visited is for evaluate.h to note
-  // Layers for budgets of 0%, 10% .. 100% extra memory, as far as they differ in their copies: with
-  // less search than `layers`. Empty with same_slots.
+  // Layers for budgets of 0%, 10% .. 100% extra memory, as far as they differ in their copies and
+  // fit: with less search than `layers`, and as uneven as they may be without same_slots.
   std::vector<std::vector<LayerPlan>> at_budgets;
 };
 

@@ -79,4 +79,14 @@ std::vector<int> choose_options(const Options& layers, int budget, double bound)
   return chosen;
 }
 
+std::vector<int> dealt(const std::vector<int>& asked, int most) {
+  std::vector<int> given(asked.size());
+  for (bool any = true; any;) {
+    any = false;
+    for (std::size_t i = 0; i < asked.size() && most > 0; ++i)
+      if (given[i] < asked[i]) ++given[i], --most, any = true;
+  }
+  return given;
+}
+
 }  // namespace gracemoe

@@ -19,4 +19,7 @@ struct LayerOption {
 std::vector<int> choose_options(const std::vector<std::vector<LayerOption>>& layers, int budget,
                                 double bound);
 
+// What each asks for ([layers]), dealt one by one in turn until `most` are gone.
+std::vector<int> dealt(const std::vector<int>& asked, int most);
+
 }  // namespace gracemoe

@@ -21,50 +21,6 @@ std::vector<int> sizes_of(const LayerPlan& layer, int devices) {
   return sizes;
 }
 
-// `items` by falling size, each to the next of `slots` by rising total so far: [items] slot.
-std::vector<int> match(const std::vector<std::int64_t>& sizes,
-                       const std::vector<std::int64_t>& totals) {
-  std::vector<int> items(sizes.size()), slots(sizes.size()), to(sizes.size());
-  std::iota(items.begin(), items.end(), 0);
-  std::iota(slots.begin(), slots.end(), 0);
-  std::stable_sort(items.begin(), items.end(), [&](int a, int b) {
-    return sizes[static_cast<std::size_t>(a)] > sizes[static_cast<std::size_t>(b)];
-  });
-  std::stable_sort(slots.begin(), slots.end(), [&](int a, int b) {
-    return totals[static_cast<std::size_t>(a)] < totals[static_cast<std::size_t>(b)];
-  });
-  for (std::size_t i = 0; i < items.size(); ++i) to[static_cast<std::size_t>(items[i])] = slots[i];
-  return to;
-}
-
-// [devices] the new name of each device of the layer.
-std::vector<int> new_names(const std::vector<int>& sizes, const std::vector<std::int64_t>& totals,
-                           const Topology& topology) {
-  const auto nodes = static_cast<std::size_t>(topology.nodes());
-  std::vector<std::int64_t> node_size(nodes), node_total(nodes);
-  for (std::size_t d = 0; d < sizes.size(); ++d) {
-    const auto node = static_cast<std::size_t>(topology.node_of(static_cast<int>(d)));
-    node_size[node] += sizes[d];
-    node_total[node] += totals[d];
-  }
-  const std::vector<int> node_to = match(node_size, node_total);
-  std::vector<int> names(sizes.size());
-  for (int node = 0; node < topology.nodes(); ++node) {
-    const int to = node_to[static_cast<std::size_t>(node)];
-    const int from = topology.first_device(node), count = topology.devices_on(node);
-    std::vector<std::int64_t> inside, total;
-    for (int g = 0; g < count; ++g) {
-      inside.push_back(sizes[static_cast<std::size_t>(from + g)]);
-      total.push_back(totals[static_cast<std::size_t>(topology.first_device(to) + g)]);
-    }
-    const std::vector<int> device_to = match(inside, total);
-    for (int g = 0; g < count; ++g)
-      names[static_cast<std::size_t>(from + g)] =
-          topology.first_device(to) + device_to[static_cast<std::size_t>(g)];
-  }
-  return names;
-}
-
 }  // namespace
 
 int copies_of(const LayerPlan& layer) {
@@ -77,19 +33,6 @@ int copies_of(const std::vector<LayerPlan>& layers) {
   int copies = 0;
   for (const LayerPlan& layer : layers) copies += copies_of(layer);
   return copies;
-}
-
-void even_out_devices(std::vector<LayerPlan>& layers, const SearchCluster& cluster) {
-  const Topology& topology = cluster.topology;
-  std::vector<std::int64_t> totals(static_cast<std::size_t>(topology.devices()));
-  for (LayerPlan& layer : layers) {
-    const std::vector<int> sizes = sizes_of(layer, topology.devices());
-    const std::vector<int> names = new_names(sizes, totals, topology);
-    for (auto& instances : layer.experts)
-      for (Instance& i : instances) i.device = names[static_cast<std::size_t>(i.device)];
-    for (std::size_t d = 0; d < sizes.size(); ++d)
-      totals[static_cast<std::size_t>(names[d])] += sizes[d];
-  }
 }
 
 std::vector<char> overfull_devices(const std::vector<LayerPlan>& layers,

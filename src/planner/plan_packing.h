@@ -1,5 +1,4 @@
-// The last steps of a search, over all layers: devices evened out, limits kept, left-over copies
-// placed.
+// The last steps of a search, over all layers: limits kept, left-over copies placed.
 #pragma once
 #include <span>
 #include <vector>
@@ -12,10 +11,6 @@ namespace gracemoe {
 // Instances beyond one an expert.
 int copies_of(const LayerPlan& layer);
 int copies_of(const std::vector<LayerPlan>& layers);
-
-// Renames the nodes, and the devices inside nodes, of each layer so that all devices hold about the
-// same number of instances over all layers. Only for clusters whose devices are alike.
-void even_out_devices(std::vector<LayerPlan>& layers, const SearchCluster& cluster);
 
 // [devices] which hold more instances, over all layers, than cluster.max_copies.
 std::vector<char> overfull_devices(const std::vector<LayerPlan>& layers,

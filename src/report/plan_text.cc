@@ -120,8 +120,8 @@ std::string memory_curve_text(const Plan& plan, Colour colour) {
     before = &p;
   }
   if (!told) rows.push_back(here);
-  return "what memory buys (on the text planned on; other plans than this one before the last "
-         "refinement):\n" +
+  return "what memory buys (on the text planned on; the other rows are of plans before the last "
+         "refinement, whose devices may hold unequally many in a layer):\n" +
          text_table(rows, 0, colour);
 }
 

@@ -19,15 +19,18 @@ using ::testing::Each;
 using ::testing::HasSubstr;
 using ::testing::Pointwise;
 
-// On gpt-oss-20b's held-out sequences, 2x2, at a fraction of the default effort: how many fewer
-// other nodes than by grace's plan are visited, and how even devices are. Budget 0: grace's own.
+// On gpt-oss-20b's held-out sequences, at a fraction of the default effort: how many fewer other
+// nodes than by grace's plan are visited, and how even devices are. Budget 0: grace's own.
 constexpr double kEffort = 0.02;
 struct Wanted {
+  const char* topology;
   double budget, bound, fewer, max_over_mean;
 };
-// At grace's memory (max / mean 1.22) with most of its unevenness, then with less than half of it.
+// At grace's memory with most of its unevenness (max / mean 1.22 and 1.55), then with far less.
 constexpr Wanted kWanted[] = {
-    {0, 1.15, 0.12, 1.20}, {1.25, 1.10, 0.25, 1.10}, {1.5, 1.10, 0.55, 1.10}};
+    {"2x2", 0, 1.15, 0.12, 1.20}, {"2x2", 1.25, 1.10, 0.25, 1.10}, {"2x2", 1.5, 1.10, 0.55, 1.10},
+    {"2x4", 0, 1.4, 0.12, 1.5},   {"2x4", 1.25, 1.10, 0.25, 1.11}, {"2x4", 1.5, 1.10, 0.55, 1.11},
+};
 
 GracePlusOptions quick(double budget, std::uint64_t seed = 0) {
   GracePlusOptions options;
@@ -440,14 +443,14 @@ TEST(SharedTraces, GracePlusCrossesLessThanGraceOnHeldOutSequences) {
       std::filesystem::path(GRACEMOE_SHARED_DIR) / "traces" / "gpt-oss-20b.trace.safetensors";
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "no shared traces here";
   const TraceSplit split = split_by_sequence(read_trace(path), 2);
-  const Topology topology = Topology::grid(2, 2);
-  const Plan grace = make_plan(count_statistics(split.fit), topology, preset_grace());
   const auto measured = [&](const Plan& plan) {
     return evaluate(plan, split.held_out, RoutingPolicy::kTopologyAware).total;
   };
-  const RoutingMetrics base = measured(grace);
   for (const Wanted& wanted : kWanted) {
-    SCOPED_TRACE(wanted.budget);
+    SCOPED_TRACE(wanted.topology + std::string(", budget ") + std::to_string(wanted.budget));
+    const Topology topology = Topology::parse(wanted.topology);
+    const Plan grace = make_plan(count_statistics(split.fit), topology, preset_grace());
+    const RoutingMetrics base = measured(grace);
     const double budget = wanted.budget > 0 ? wanted.budget : 1 + base.extra_memory;
     GracePlusOptions options = quick(budget);
     options.balance_bound = wanted.bound;

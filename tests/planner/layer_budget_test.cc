@@ -190,5 +190,11 @@ TEST(SearchCurve, SaysWhatItsPlacesCost) {
   }
 }
 
+TEST(Dealt, InTurnUntilNoneIsLeftOrWanted) {
+  EXPECT_EQ(dealt({3, 0, 1}, 10), (std::vector<int>{3, 0, 1}));
+  EXPECT_EQ(dealt({3, 0, 1, 2}, 4), (std::vector<int>{2, 0, 1, 1}));
+  EXPECT_EQ(dealt({3, 2}, 0), (std::vector<int>{0, 0}));
+}
+
 }  // namespace
 }  // namespace gracemoe

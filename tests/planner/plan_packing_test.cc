@@ -11,32 +11,9 @@
 namespace gracemoe {
 namespace {
 
-using ::testing::AllOf;
 using ::testing::Each;
 using ::testing::ElementsAre;
-using ::testing::Ge;
 using ::testing::HasSubstr;
-using ::testing::Le;
-
-// [devices] instances over all layers.
-std::vector<int> held(const std::vector<LayerPlan>& layers, const Topology& topology) {
-  std::vector<int> counts(at(topology.devices()));
-  for (const LayerPlan& layer : layers)
-    for (const auto& instances : layer.experts)
-      for (const Instance& i : instances) ++counts[at(i.device)];
-  return counts;
-}
-
-std::vector<LayerPlan> random_layers(Random& random, const Topology& topology, int layers,
-                                     int experts, int most) {
-  std::vector<LayerPlan> plans(at(layers));
-  for (LayerPlan& layer : plans)
-    for (const auto& devices : random_places(random, experts, topology.devices(), most)) {
-      layer.experts.emplace_back();
-      for (const int d : devices) layer.experts.back().push_back({d, 0.1 + random_unit(random)});
-    }
-  return plans;
-}
 
 TEST(CopiesOf, BeyondOneAnExpert) {
   LayerPlan layer;
@@ -44,43 +21,6 @@ TEST(CopiesOf, BeyondOneAnExpert) {
   EXPECT_EQ(copies_of(layer), 3);
   EXPECT_EQ(copies_of({layer, layer}), 6);
   EXPECT_EQ(copies_of(std::vector<LayerPlan>{}), 0);
-}
-
-// Names change, nothing else does: not what is visited, and not the layers' sizes.
-TEST(EvenOutDevices, OnlyNamesChange) {
-  for (const char* shape : {"2x2", "3x2", "1x4"}) {
-    SCOPED_TRACE(shape);
-    const Topology topology = Topology::parse(shape);
-    const SearchCluster cluster = SearchCluster::uniform(topology, 10);
-    Random random(1);
-    const RoutingTrace trace = random_trace(1, 60, 10, 3, 6);
-    const auto before = random_layers(random, topology, 6, 10, 1);
-    auto after = before;
-    even_out_devices(after, cluster);
-    const auto metrics = [&](const std::vector<LayerPlan>& layers) {
-      return evaluate(plan_of(trace, topology, layers), at_every_home(trace, topology.devices()),
-                      RoutingPolicy::kPrimary, 1);
-    };
-    const PlanMetrics a = metrics(before), b = metrics(after);
-    for (int l = 0; l < 6; ++l) {
-      EXPECT_NEAR(a.layers[at(l)].nodes_visited, b.layers[at(l)].nodes_visited, 1e-12);
-      EXPECT_NEAR(a.layers[at(l)].devices_visited, b.layers[at(l)].devices_visited, 1e-12);
-      EXPECT_NEAR(a.layers[at(l)].load_max_over_mean, b.layers[at(l)].load_max_over_mean, 1e-12);
-      auto sizes = held({before[at(l)]}, topology), renamed = held({after[at(l)]}, topology);
-      std::sort(sizes.begin(), sizes.end());
-      std::sort(renamed.begin(), renamed.end());
-      EXPECT_EQ(sizes, renamed);
-    }
-  }
-}
-
-TEST(EvenOutDevices, AllHoldAboutTheSame) {
-  const Topology topology = Topology::grid(2, 2);
-  std::vector<LayerPlan> layers(8);
-  for (LayerPlan& layer : layers)  // 6, 3, 2 and 1 in every layer
-    for (const int d : {0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 3}) layer.experts.push_back({{d, 1.0}});
-  even_out_devices(layers, SearchCluster::uniform(topology, 12));
-  EXPECT_THAT(held(layers, topology), Each(AllOf(Ge(23), Le(25))));
 }
 
 // Layers on a cluster, with what their instances can do.
@@ -118,6 +58,45 @@ struct Packed {
   RoutingTrace trace;
   std::vector<LayerPlan> layers;
 };
+
+TEST(FillSlots, TheHeaviestThatADeviceLacks) {
+  TokenBits tokens(4, 8);
+  for (int e = 0; e < 4; ++e)
+    for (int t = 0; t < 2 * e + 1; ++t) tokens.select(t, e);
+  const SearchCluster cluster = SearchCluster::uniform(Topology::parse("1x3"), 4);
+  LayerPlan layer;
+  layer.experts = {{{0, 1}}, {{0, 1}}, {{1, 1}}, {{2, 1}, {1, 1}}};
+  fill_slots(layer, 2, tokens, cluster);
+  EXPECT_THAT(held({layer}, cluster.topology), Each(2));
+  EXPECT_EQ(layer.experts[0].size(), 1u);
+  EXPECT_EQ(layer.experts[1].size(), 1u);
+  ASSERT_EQ(layer.experts[2].size(), 2u) << "expert 3 is on device 2 already, 2 is the next";
+  EXPECT_EQ(layer.experts[2][1].device, 2);
+  EXPECT_LT(layer.experts[2][1].weight, 1e-3) << "for tokens at home there alone";
+  fill_slots(layer, 4, tokens, cluster);
+  for (const auto& instances : layer.experts) EXPECT_EQ(instances.size(), 3u);
+}
+
+TEST(BalancedLayer, IsEvenWithinItsCopies) {
+  const std::vector<double> load{600, 560, 120, 120, 20, 10, 10, 10};
+  const SearchCluster cluster = SearchCluster::uniform(Topology::parse("2x4"), 8);
+  const LayerPlan layer = balanced_layer(load, 8, cluster);
+  ASSERT_EQ(layer.experts.size(), load.size());
+  EXPECT_LE(copies_of(layer), 8);
+  std::vector<double> device(8);
+  for (std::size_t e = 0; e < load.size(); ++e)
+    for (const Instance& i : layer.experts[e])
+      device[at(i.device)] += load[e] / static_cast<double>(layer.experts[e].size());
+  EXPECT_LE(*std::max_element(device.begin(), device.end()), 200);
+}
+
+TEST(BalancedLayer, NothingWhereItDoesNotFit) {
+  SearchCluster cluster = SearchCluster::uniform(Topology::parse("1x2"), 4);
+  cluster.max_experts = {1, 2};
+  EXPECT_TRUE(balanced_layer(std::vector<double>{1, 1, 1, 1}, 4, cluster).experts.empty());
+  cluster.max_experts = {2, 2};
+  EXPECT_EQ(copies_of(balanced_layer(std::vector<double>{1, 1, 1, 1}, 4, cluster)), 0);
+}
 
 TEST(OverfullDevices, WhereMoreIsHeldThanFits) {
   Packed p(1, "1x3", 1, 1);

@@ -157,4 +157,25 @@ inline RoutingTrace planted_trace(Random& random, int tokens, int groups, int si
   return trace;
 }
 
+// [devices] instances over all layers.
+inline std::vector<int> held(const std::vector<LayerPlan>& layers, const Topology& topology) {
+  std::vector<int> counts(at(topology.devices()));
+  for (const LayerPlan& layer : layers)
+    for (const auto& instances : layer.experts)
+      for (const Instance& i : instances) ++counts[at(i.device)];
+  return counts;
+}
+
+// Instances anywhere: each expert on 1 .. `most` devices.
+inline std::vector<LayerPlan> random_layers(Random& random, const Topology& topology, int layers,
+                                            int experts, int most) {
+  std::vector<LayerPlan> plans(at(layers));
+  for (LayerPlan& layer : plans)
+    for (const auto& devices : random_places(random, experts, topology.devices(), most)) {
+      layer.experts.emplace_back();
+      for (const int d : devices) layer.experts.back().push_back({d, 0.1 + random_unit(random)});
+    }
+  return plans;
+}
+
 }  // namespace gracemoe

@@ -161,6 +161,25 @@ TEST(SearchPlan, TheMemoryCurveHasThePlansOwnFigures) {
   }
 }
 
+// Whatever keeps this plan's devices equal does not end the curve.
+TEST(SearchPlan, TheMemoryCurveGoesToTwiceTheMemory) {
+  const RoutingTrace trace = families(500);
+  const RoutingStatistics statistics = count_statistics(trace);
+  ASSERT_LT(statistics.layers, 4);
+  PlannerInput input = input_of(statistics, Cluster::uniform(Topology::grid(2, 2)));
+  input.trace = &trace;
+  for (const bool same_slots : {false, true}) {
+    PlannerOptions options = preset_grace_plus();
+    options.effort = 0.01;
+    options.same_slots = same_slots;
+    const Plan plan = make_plan(input, options);
+    ASSERT_GE(plan.memory_curve.size(), 5U) << same_slots;
+    EXPECT_EQ(plan.memory_curve.front().extra_memory, 0);
+    EXPECT_GT(plan.memory_curve.back().extra_memory, 0.9);
+    EXPECT_LT(plan.memory_curve.back().nodes_visited, 0.1);
+  }
+}
+
 TEST(BudgetInMemory, WhatFitsBetweenOneOfEachAndAllEverywhere) {
   RoutingStatistics statistics;
   statistics.num_experts = 8;
@@ -218,7 +237,7 @@ TEST(SearchPlan, OneLayerOfFewHotExpertsIsBalanced) {
   options.memory_budget = 2;
   const Plan plan =
       make_plan(input_of(statistics, Cluster::uniform(Topology::grid(1, 8))), options);
-  EXPECT_LE(plan.layers[0].skew, 1.15);  // of 181.25; balance alone has 196.67 at best
+  EXPECT_LE(plan.layers[0].skew * 181.25, 200);  // balance alone has 196.67 at best
   EXPECT_LE(plan.copies(), 8);
 }
 

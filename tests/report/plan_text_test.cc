@@ -51,8 +51,8 @@ Plan with_memory_curve() {
 TEST(PlanText, WhatMemoryBuys) {
   Plan plan = with_memory_curve();
   EXPECT_EQ(memory_curve_text(plan, Colour::kNever),
-            "what memory buys (on the text planned on; other plans than this one before the last "
-            "refinement):\n"
+            "what memory buys (on the text planned on; the other rows are of plans before the last "
+            "refinement, whose devices may hold unequally many in a layer):\n"
             "extra expert  nodes visited  device load  layer time        against\n"
             "      memory      per token     max/mean   predicted  the row above\n"
             "        0.0%          0.800        1.100    4.000 ms                 <- this plan\n"
