@@ -1,6 +1,7 @@
 #include "runtime/footprint.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "compute/backend.h"
 #include "model/fingerprint.h"
@@ -32,19 +33,33 @@ std::int64_t dense_bytes(const Checkpoint& checkpoint, bool int8) {
   return bytes;
 }
 
+// Of all (token, expert) pairs of a step, the part that the device computes in the layer that loads
+// it most, by the plan; as much as the others where it does not say.
+double busiest_share(const Plan& plan, int device) {
+  double most = 1.0 / plan.topology.devices();
+  for (const LayerPlan& layer : plan.layers)
+    if (!layer.predicted_load.empty())
+      most = std::max(most, layer.predicted_load[static_cast<std::size_t>(device)]);
+  return most;
+}
+
 // Float32 arrays of a step's rows: the residual stream, its norm and a block's output; what
-// attention and the gate make of them; rows, outputs and sums of the exchange, and its messages.
-std::int64_t buffer_bytes(const ModelConfig& c, const FootprintOptions& options) {
+// attention and the gate make of them; rows and sums of the exchange and their messages. Of what
+// others send, twice the expected, since steps differ: rows, outputs and messages of them.
+std::int64_t buffer_bytes(const ModelConfig& c, double load, const FootprintOptions& options) {
   const std::int64_t attention =
       c.latent.kv_rank > 0
           ? std::int64_t{c.heads} * (2 * c.latent.kv_rank + 2 * c.head_dim + c.latent.value_dim)
           : std::int64_t{2} * (c.heads + c.kv_heads) * c.head_dim;
-  const std::int64_t exchange = std::int64_t{c.hidden} * (6 + 3 * c.top_k);
+  const std::int64_t exchange = std::int64_t{c.hidden} * 6;
   const std::int64_t mlp = std::max(c.dense_width, c.shared_width);
   const std::int64_t row = 4 * (std::int64_t{4} * c.hidden + attention + mlp + c.experts) +
                            options.element_bytes * exchange;
   const std::int64_t logits = std::int64_t{4} * c.vocab * std::max(1, options.sequences);
-  return row * options.rows + logits;
+  const double computed = 2 * load * options.rows * c.top_k;
+  const double outputs =
+      3.0 * static_cast<double>(options.element_bytes) * c.hidden * std::ceil(computed);
+  return row * options.rows + static_cast<std::int64_t>(outputs) + logits;
 }
 
 }  // namespace
@@ -67,7 +82,8 @@ Footprint footprint(const ModelConfig& config, const Checkpoint& checkpoint, con
   need.dense = dense_bytes(checkpoint, options.int8);
   need.experts = instances * expert_bytes(config, options.int8);
   need.cache = cache_bytes(config, options.element_bytes) * options.cache_positions;
-  need.buffers = buffer_bytes(config, options);
+  need.buffers =
+      buffer_bytes(config, plan.topology.devices() * busiest_share(plan, device), options);
   return need;
 }
 

@@ -24,6 +24,10 @@ struct ExchangeFigures {
   std::int64_t busiest_link_bytes = 0;  // payload of the node that sends most to other nodes
   // Those bytes at the line rate, and the median round's total over it; 0: unknown.
   double bound_s = 0, over_bound = 0;
+  // The same where dispatch and combine of a layer each wait for the node that sends most in it:
+  // with devices unequally loaded, one direction is busier out and the other back.
+  std::int64_t busiest_by_phase_bytes = 0;
+  double bound_by_phase_s = 0;
 };
 ExchangeFigures exchange_figures(const ExchangeReport& report);
 

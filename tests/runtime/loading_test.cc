@@ -292,6 +292,21 @@ TEST(Footprint, ALatentCacheTakesItsBytesAPositionOfMeasuredMemory) {
   EXPECT_NEAR(taken / kPositions, (32 + 8) * 3 * 2, 12);  // pages at both ends, the allocator's own
 }
 
+// Others' tokens too: a device that the plan gives half of the work holds more than one of eight.
+TEST(Footprint, BuffersFollowTheLoadThatThePlanExpects) {
+  const ModelConfig c = read_model_config(test_data("olmoe_tiny"));
+  const Checkpoint checkpoint(test_data("olmoe_tiny"));
+  Plan plan = contiguous_plan(
+      {"", "", c.experts, c.top_k, static_cast<int>(c.moe_layers.size()), Topology::grid(2, 4)});
+  plan.layers[1].predicted_load = {0.5, 0.0625, 0.0625, 0.0625, 0.0625, 0.0625, 0.0625, 0.125};
+  const auto buffers = [&](int device) {
+    return footprint(c, checkpoint, plan, device, {}).buffers;
+  };
+  EXPECT_EQ(buffers(7), buffers(1)) << "less in one layer is less in that one alone";
+  const std::int64_t expected_pairs = 512 * c.top_k;  // of a device on average
+  EXPECT_EQ(buffers(0) - buffers(7), 2 * 3 * expected_pairs * 3 * 2 * c.hidden);
+}
+
 TEST(Footprint, ThisMachineHasMemory) {
   EXPECT_GT(available_memory(), 0);
 }

@@ -2,6 +2,9 @@
 // of the panel behind it as it reads itself, evenly over its rounds.
 #pragma once
 #include <cstddef>
+#include <span>
+
+#include "compute/cpu/kernels.h"
 
 namespace gracemoe {
 
@@ -27,6 +30,12 @@ __attribute__((always_inline)) inline void fetch(Ahead& ahead) {
 #pragma GCC unroll 4
   for (std::size_t i = 0; i < kBytes; i += kCacheLine) __builtin_prefetch(ahead.at + i, 0, 2);
   ahead.at += ahead.step;
+}
+
+// Tiles that take turns on the same panels: use(tile, next), of which the first is to fetch.
+template <class Use>
+void for_each_tile(std::span<const ProductTile> tiles, const std::byte* next, const Use& use) {
+  for (const ProductTile& tile : tiles) use(tile, &tile == tiles.data() ? next : nullptr);
 }
 
 }  // namespace gracemoe

@@ -31,6 +31,18 @@ constexpr std::size_t kInt8TileBlock = kInt8Block * 2 + sizeof(float);          
 
 enum class WeightFormat { kBf16, kInt8 };
 
+// Some rows to multiply, packed, and where their products go: out[r * out_stride + c] of row r and
+// output c.
+struct ProductTile {
+  const std::byte* x = nullptr;
+  std::size_t rows = 0;
+  float* out = nullptr;
+  std::size_t out_stride = 0;
+};
+// Tiles that are multiplied with each panel while it is in the cache: 8 x 12 rows of 2048 bf16 are
+// 0.4 MB.
+constexpr std::size_t kBlockTiles = 8;
+
 struct ProductKernels {
   WeightFormat format = WeightFormat::kBf16;
   std::size_t max_rows = 0;      // rows of a full tile
@@ -48,13 +60,12 @@ struct ProductKernels {
                     std::byte* tile) = nullptr;
   void (*pack_float)(const float* const* rows, std::size_t n, std::size_t width,
                      std::byte* tile) = nullptr;
-  // out[r * out_stride + c] for all rows r of the tile and the 32 * count outputs of `count`
-  // adjacent panels; `depth` as above. `next`, or null: the panel that is wanted after these; it is
-  // fetched into the cache meanwhile, as each of these is during the one before. A processor's own
+  // The products of at most kBlockTiles tiles with the 32 * count outputs of `count` adjacent
+  // panels; `depth` as above. `next`, or null: the panel that is wanted after these; of it as much
+  // is fetched into the cache meanwhile as is of each of these before its turn. A processor's own
   // prefetching does not keep up with tiles of several rows, which read a panel in strides.
-  void (*multiply)(const std::byte* tile, std::size_t rows, const std::byte* panels,
-                   std::size_t depth, std::size_t count, const std::byte* next, float* out,
-                   std::size_t out_stride) = nullptr;
+  void (*multiply)(std::span<const ProductTile> tiles, const std::byte* panels, std::size_t depth,
+                   std::size_t count, const std::byte* next) = nullptr;
   // gate_up [rows][stride], of which 16 gates g, then their 16 ups u -> silu(g) * u, the values
   // first .. first + 15 of h. With bf16 weights h is a tile of that many rows, of values rounded to
   // bf16; with int8 weights it is float32 [rows][width], to be packed when it is whole.

@@ -87,11 +87,13 @@ constexpr auto multiply_table(std::index_sequence<R...>) {
   return std::array{multiply_rows<R + 1>...};
 }
 
-void multiply(const std::byte* tile, std::size_t rows, const std::byte* panels, std::size_t pairs,
-              std::size_t count, const std::byte* next, float* out, std::size_t out_stride) {
+void multiply(std::span<const ProductTile> tiles, const std::byte* panels, std::size_t pairs,
+              std::size_t count, const std::byte* next) {
   static constexpr auto kByRows = multiply_table(std::make_index_sequence<kTileRows>());
-  kByRows[rows - 1](tile, reinterpret_cast<const bf16*>(panels), pairs, count, next, out,
-                    out_stride);
+  for_each_tile(tiles, next, [&](const ProductTile& tile, const std::byte* fetched) {
+    kByRows[tile.rows - 1](tile.x, reinterpret_cast<const bf16*>(panels), pairs, count, fetched,
+                           tile.out, tile.out_stride);
+  });
 }
 
 GM_TARGET_BF16 double saturate(std::size_t rounds, float* out) {

@@ -38,6 +38,17 @@ std::vector<Block> cut_blocks(const GroupedRows& work, std::size_t tile_rows) {
   return blocks;
 }
 
+std::vector<std::span<const Block>> blocks_by_expert(std::span<const Block> blocks) {
+  std::vector<std::span<const Block>> runs;
+  for (std::size_t first = 0; first < blocks.size();) {
+    std::size_t last = first + 1;
+    while (last < blocks.size() && blocks[last].expert == blocks[first].expert) ++last;
+    runs.push_back(blocks.subspan(first, last - first));
+    first = last;
+  }
+  return runs;
+}
+
 class PackedExperts final : public ExpertGroup {
  public:
   PackedExperts(std::vector<ExpertWeights> experts, const ProductKernels& product, RowStore store,
@@ -132,15 +143,29 @@ class PackedExperts final : public ExpertGroup {
                   });
   }
 
-  // use(block, first panel, last panel): all panels of all blocks, in parallel.
+  // use(block, first panel, last panel): all panels of all blocks, in parallel; the blocks of an
+  // expert take turns on its parts.
   template <class Use>
   void for_each_part(const Wave& wave, const PackedShape& shape, double work,
                      const Use& use) const {
-    const std::size_t parts = panel_parts(threads_, wave.blocks.size(), shape.panels());
+    const auto runs = blocks_by_expert(wave.blocks);
+    std::size_t sharing = 0;
+    for (const auto& run : runs) sharing = std::max(sharing, run.size());
+    const std::size_t parts = panel_parts(threads_, wave.blocks.size(), sharing, shape.panels());
     const Cut panels(shape.panels(), (shape.panels() + parts - 1) / parts);
-    parallel_for(threads_, wave.blocks.size() * panels.parts(), work, [&](std::size_t item, int) {
-      const std::size_t part = item % panels.parts();
-      use(wave.blocks[item / panels.parts()], panels.first(part), panels.first(part + 1));
+    struct Item {
+      const Block* block;
+      std::size_t part;
+    };
+    std::vector<Item> items;
+    for (const auto& run : runs) {
+      for (std::size_t part = 0; part < panels.parts(); ++part) {
+        for (const Block& block : run) items.push_back({&block, part});
+      }
+    }
+    parallel_for(threads_, items.size(), work, [&](std::size_t i, int) {
+      const auto [block, part] = items[i];
+      use(*block, panels.first(part), panels.first(part + 1));
     });
   }
 
@@ -170,43 +195,48 @@ class PackedExperts final : public ExpertGroup {
 
   void gate_and_up(const Wave& wave, const Block& block, std::size_t first,
                    std::size_t last) const {
-    for_each_product(
-        block.tiles.parts(), first, last,
-        [&](std::size_t t, std::size_t panel, std::size_t count, bool more) {
-          const std::size_t row = wave.offset(block) + block.tiles.first(t);
-          const std::size_t rows = block.tiles.size(t);
+    const std::byte* x = wave.x.data() + wave.offset(block) * x_row_bytes();
+    const std::size_t h_bytes = repacks() ? h_width() * sizeof(float) : h_row_bytes();
+    std::byte* h = (repacks() ? wave.h_values : wave.h).data() + wave.offset(block) * h_bytes;
+    const Cut& tiles = block.tiles;
+    for_each_panels(
+        tiles.parts(), first, last, [&](std::size_t panel, std::size_t count, bool more) {
           Sums sums;
-          const std::byte* weights = gate_up_panels(block.expert) + panel * gate_up_.panel_bytes();
-          product_.multiply(
-              wave.x.data() + row * x_row_bytes(), rows, weights, product_.depth(hidden_), count,
-              more ? weights + count * gate_up_.panel_bytes() : nullptr, sums, count * kPanel);
-          std::byte* h = repacks() ? wave.h_values.data() + row * h_width() * sizeof(float)
-                                   : wave.h.data() + row * h_row_bytes();
-          for (std::size_t c = 0; c < count; ++c) {
-            product_.gate(sums + c * kPanel, count * kPanel, rows, (panel + c) * kGates, h_width(),
-                          h);
+          const std::size_t stride = count * kPanel;
+          multiply({tiles, 0, tiles.parts(), x, x_row_bytes(), sums, stride}, hidden_,
+                   gate_up_panels(block.expert) + panel * gate_up_.panel_bytes(),
+                   gate_up_.panel_bytes(), count, more);
+          for (std::size_t t = 0; t < tiles.parts(); ++t) {
+            for (std::size_t c = 0; c < count; ++c) {
+              product_.gate(sums + tiles.first(t) * stride + c * kPanel, stride, tiles.size(t),
+                            (panel + c) * kGates, h_width(), h + tiles.first(t) * h_bytes);
+            }
           }
         });
   }
 
   void down(const Wave& wave, const Block& block, std::size_t first, std::size_t last) const {
-    for_each_product(
-        block.tiles.parts(), first, last,
-        [&](std::size_t t, std::size_t panel, std::size_t count, bool more) {
-          const std::size_t row = block.tiles.first(t);
-          const std::size_t rows = block.tiles.size(t);
-          const std::size_t columns = down_.columns(panel, count);
-          Sums sums;
-          const std::byte* weights = down_panels(block.expert) + panel * down_.panel_bytes();
-          product_.multiply(wave.h.data() + (wave.offset(block) + row) * h_row_bytes(), rows,
-                            weights, product_.depth(width_), count,
-                            more ? weights + count * down_.panel_bytes() : nullptr, sums,
-                            count * kPanel);
-          for (std::size_t r = 0; r < rows; ++r) {
-            const std::size_t at = (block.first + row + r) * hidden_ + panel * kPanel;
-            store_(sums + r * count * kPanel, wave.outputs + at * sizeof(bf16), columns);
-          }
-        });
+    const std::byte* h = wave.h.data() + wave.offset(block) * h_row_bytes();
+    const Cut& tiles = block.tiles;
+    for_each_panels(tiles.parts(), first, last,
+                    [&](std::size_t panel, std::size_t count, bool more) {
+                      Sums sums;
+                      const std::size_t stride = count * kPanel;
+                      multiply({tiles, 0, tiles.parts(), h, h_row_bytes(), sums, stride}, width_,
+                               down_panels(block.expert) + panel * down_.panel_bytes(),
+                               down_.panel_bytes(), count, more);
+                      const std::size_t columns = down_.columns(panel, count);
+                      for (std::size_t r = 0; r < tiles.items(); ++r) {
+                        const std::size_t at = (block.first + r) * hidden_ + panel * kPanel;
+                        store_(sums + r * stride, wave.outputs + at * sizeof(bf16), columns);
+                      }
+                    });
+  }
+
+  void multiply(const BlockTiles& tiles, std::size_t in, const std::byte* panels,
+                std::size_t panel_bytes, std::size_t count, bool more) const {
+    product_.multiply(tiles.all(), panels, product_.depth(in), count,
+                      more ? panels + count * panel_bytes : nullptr);
   }
 
   ProductKernels product_;

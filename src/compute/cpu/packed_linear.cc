@@ -57,23 +57,30 @@ class PackedLinear final : public Linear {
                  [&](std::size_t t, int) { pack(x.data(), tiles, t, packed.data()); });
     parallel_for(threads_, blocks.parts() * panels.parts(),
                  elements * static_cast<double>(shape_.out), [&](std::size_t item, int) {
-                   const std::size_t block = item / panels.parts();
-                   const std::size_t part = item % panels.parts();
-                   const std::size_t first_tile = blocks.first(block);
-                   for_each_product(
-                       blocks.size(block), panels.first(part), panels.first(part + 1),
-                       [&](std::size_t tile, std::size_t panel, std::size_t count, bool more) {
-                         multiply(packed.data(), tiles, first_tile + tile, panel, count, more,
-                                  y.data());
-                       });
+                   const std::size_t part = item / blocks.parts();
+                   const std::size_t block = item % blocks.parts();
+                   const Rows block_rows{tiles, blocks.first(block), blocks.size(block)};
+                   for_each_panels(block_rows.count, panels.first(part), panels.first(part + 1),
+                                   [&](std::size_t panel, std::size_t count, bool more) {
+                                     multiply(packed.data(), block_rows, panel, count, more,
+                                              y.data());
+                                   });
                  });
   }
 
  private:
+  // The tiles [first, first + count) of all rows.
+  struct Rows {
+    const Cut& tiles;
+    std::size_t first, count;
+    std::size_t begin() const { return tiles.first(first); }
+    std::size_t end() const { return tiles.first(first + count); }
+  };
+
   std::size_t row_bytes() const { return kernels_.row_bytes(shape_.in); }
 
   std::size_t panels_a_part(std::size_t blocks) const {
-    const std::size_t parts = panel_parts(threads_, blocks, shape_.panels());
+    const std::size_t parts = panel_parts(threads_, blocks, blocks, shape_.panels());
     return (shape_.panels() + parts - 1) / parts;
   }
 
@@ -83,22 +90,24 @@ class PackedLinear final : public Linear {
     kernels_.pack_float(rows, tiles.size(t), shape_.in, packed + tiles.first(t) * row_bytes());
   }
 
-  void multiply(const std::byte* packed, const Cut& tiles, std::size_t t, std::size_t panel,
-                std::size_t count, bool more, float* y) const {
-    const std::byte* tile = packed + tiles.first(t) * row_bytes();
+  void multiply(const std::byte* packed, const Rows& rows, std::size_t panel, std::size_t count,
+                bool more, float* y) const {
     const std::byte* weights = panels_.data() + panel * shape_.panel_bytes();
     const std::byte* next = more ? weights + count * shape_.panel_bytes() : nullptr;
-    const std::size_t depth = kernels_.depth(shape_.in);
-    const std::size_t rows = tiles.size(t);
     const std::size_t columns = shape_.columns(panel, count);
-    float* out = y + tiles.first(t) * shape_.out + panel * kPanel;
+    float* out = y + rows.begin() * shape_.out + panel * kPanel;
+    const auto products = [&](float* to, std::size_t stride) {
+      const BlockTiles tiles(rows.tiles, rows.first, rows.count,
+                             packed + rows.begin() * row_bytes(), row_bytes(), to, stride);
+      kernels_.multiply(tiles.all(), weights, kernels_.depth(shape_.in), count, next);
+    };
     if (columns == count * kPanel) {
-      kernels_.multiply(tile, rows, weights, depth, count, next, out, shape_.out);
+      products(out, shape_.out);
       return;
     }
     Sums sums;
-    kernels_.multiply(tile, rows, weights, depth, count, next, sums, count * kPanel);
-    for (std::size_t r = 0; r < rows; ++r) {
+    products(sums, count * kPanel);
+    for (std::size_t r = 0; r < rows.end() - rows.begin(); ++r) {
       std::copy_n(sums + r * count * kPanel, columns, out + r * shape_.out);
     }
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <functional>
+#include <span>
 
 #include "compute/backend.h"
 #include "compute/cpu/kernels.h"
@@ -71,36 +72,59 @@ class Cut {
   std::size_t items_, parts_;
 };
 
-// Tiles that are multiplied with each panel while it is in the cache: 8 x 12 rows of 2048 bf16 are
-// 0.4 MB.
-constexpr std::size_t kBlockTiles = 8;
-// Panels that a lone tile takes at once; with the sums of kMaxTileRows rows they are 6 KB.
+// Panels that a lone tile takes at once.
 constexpr std::size_t kPanelGroup = 4;
-using Sums = float[kMaxTileRows * kPanelGroup * kPanel];
+static_assert(kPanelGroup <= kBlockTiles);
+// Of one panel for the tiles of a block, or of kPanelGroup for one: 12 KB.
+using Sums = float[kBlockTiles * kMaxTileRows * kPanel];
 
-// use(tile, panel, count, more) for every tile of `tiles` and all panels of [first, last), `count`
-// (at most kPanelGroup) at once. Several tiles take turns on one panel, so that it is read from
-// memory once; the first of them is told whether `more` panels follow, which it can fetch.
+// use(panel, count, more) for all panels of [first, last), of which `count` are multiplied at once:
+// one with several tiles, at most kPanelGroup with a lone one. `more`: whether others follow.
 template <class Use>
-void for_each_product(std::size_t tiles, std::size_t first, std::size_t last, const Use& use) {
+void for_each_panels(std::size_t tiles, std::size_t first, std::size_t last, const Use& use) {
   const std::size_t group = tiles > 1 ? 1 : kPanelGroup;
   for (std::size_t panel = first; panel < last; panel += group) {
-    for (std::size_t tile = 0; tile < tiles; ++tile) {
-      const std::size_t count = std::min(group, last - panel);
-      use(tile, panel, count, tile == 0 && panel + count < last);
-    }
+    const std::size_t count = std::min(group, last - panel);
+    use(panel, count, panel + count < last);
   }
 }
 
-// Into how many parts each of `blocks` blocks' panels are cut: 4 parts for every thread at least,
-// and 16, so that the last part leaves none waiting for long, as far as a part keeps kPanelGroup
-// panels. (Whole experts would not do: 9 of them on 2 threads take as long as 10.)
-inline std::size_t panel_parts(int threads, std::size_t blocks, std::size_t panels) {
-  if (threads <= 1 || blocks == 0) return 1;
+// The tiles of a block of rows, packed one behind the other at x, `row_bytes` a row, with their
+// products at `out`.
+class BlockTiles {
+ public:
+  BlockTiles(const Cut& cut, std::size_t first_tile, std::size_t tiles, const std::byte* x,
+             std::size_t row_bytes, float* out, std::size_t out_stride)
+      : tiles_(tiles) {
+    for (std::size_t t = 0; t < tiles; ++t) {
+      const std::size_t row = cut.first(first_tile + t) - cut.first(first_tile);
+      tile_[t] = {x + row * row_bytes, cut.size(first_tile + t), out + row * out_stride,
+                  out_stride};
+    }
+  }
+  std::span<const ProductTile> all() const { return {tile_, tiles_}; }
+
+ private:
+  std::size_t tiles_;
+  ProductTile tile_[kBlockTiles];
+};
+
+// Panels of a part that several blocks of rows multiply, one after the other: of 2048 inputs in
+// bf16 they are 2 MB, which the last-level cache keeps for the blocks behind the first.
+constexpr std::size_t kSharedPanels = 16;
+
+// Into how many parts the panels of each of `blocks` blocks are cut, of which `sharing` at most
+// have the same: 4 parts for every thread at least, and 64, so that the last part leaves none
+// waiting for long, as far as a part keeps kPanelGroup panels. (Whole experts would not do: 9 of
+// them on 2 threads take as long as 10.)
+inline std::size_t panel_parts(int threads, std::size_t blocks, std::size_t sharing,
+                               std::size_t panels) {
+  const std::size_t shared = sharing > 1 ? (panels + kSharedPanels - 1) / kSharedPanels : 1;
+  if (threads <= 1 || blocks == 0) return shared;
   const auto parts = [&](std::size_t a_thread) {
     return (a_thread * static_cast<std::size_t>(threads) + blocks - 1) / blocks;
   };
-  return std::max(std::min(parts(4), panels), std::min(parts(16), panels / kPanelGroup));
+  return std::max({std::min(parts(4), panels), std::min(parts(64), panels / kPanelGroup), shared});
 }
 
 }  // namespace gracemoe
