@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <set>
 #include <string_view>
 
 #include "base/error.h"
 #include "engine/mlp.h"
+#include "model/damage.h"
 #include "model/model_tensors.h"
 
 namespace gracemoe {
@@ -107,9 +109,17 @@ TransformerParts ModelLoader::decoder(const AttentionLoader& attention) {
   const Bf16Weights embedding = read(kEmbedding, {config_.vocab, config_.hidden});
   parts.embedding = {embedding.data, config_.vocab, config_.hidden, embedding.converted};
   if (!config_.tied_embeddings) *done_ += static_cast<std::int64_t>(embedding.data.size_bytes());
+  parts.blame = blame(config_.layers);
   read_ahead_->finish();
   tell_progress();
   return parts;
+}
+
+std::function<std::string()> ModelLoader::blame(int layer) const {
+  const auto& gates = config_.moe_layers;
+  const auto here = std::lower_bound(gates.begin(), gates.end(), layer);
+  const int first = here == gates.begin() ? 0 : *std::prev(here);
+  return [&checkpoint = checkpoint_, first, layer] { return damage(checkpoint, first, layer); };
 }
 
 TransformerLayer ModelLoader::layer(int index, const AttentionLoader& attention) {
@@ -141,6 +151,7 @@ std::unique_ptr<FeedForwardBlock> ModelLoader::moe(int moe_layer, const std::str
   if (config_.shared_width > 0) w.shared = mlp(prefix + "shared_experts.", config_.shared_width);
   RouterOptions router = router_options(config_);
   router.layer = config_.moe_layers[static_cast<std::size_t>(moe_layer)];
+  router.blame = blame(router.layer);
   return make_moe_layer(moe_layer, config_.hidden, router, std::move(w), backend_,
                         placement_.context);
 }

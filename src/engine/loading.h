@@ -16,9 +16,9 @@
 
 namespace gracemoe {
 
-// Loads one model for one device; all members outlive it. Errors (kInput): before anything is
-// read, a tensor in the model's layers that no device takes; then tensors missing or of another
-// shape or type.
+// Loads one model for one device; all members outlive it, and the checkpoint the model. Errors
+// (kInput): before anything is read, a tensor in the model's layers that no device takes; then
+// tensors missing or of another shape or type.
 class ModelLoader {
  public:
   ModelLoader(const ModelConfig& config, Checkpoint& checkpoint, const Backend& backend,
@@ -50,6 +50,9 @@ class ModelLoader {
   ExpertWeights expert(const std::string& prefix, int width);
   std::unique_ptr<Mlp> mlp(const std::string& prefix, int width);
 
+  // What is to blame for numbers that are not finite in `layer` or, if that is config.layers,
+  // behind all of them, when the gates of the layers before found none.
+  std::function<std::string()> blame(int layer) const;
   Bf16Weights read(const std::string& name, const std::vector<std::int64_t>& shape);
   void tell_progress() const {
     if (placement_.progress) placement_.progress(bytes_done());

@@ -48,13 +48,11 @@ void keep_best_groups(const RouterOptions& options, std::span<float> probability
     std::ranges::fill(probability.subspan(order[g] * size, size), -1.0F);
 }
 
-[[noreturn]] void not_finite(int layer) {
-  const std::string number = std::to_string(layer);
-  fail_input({"router logits" + (layer < 0 ? "" : " of layer " + number),
-              "a value that is not finite", "finite numbers",
-              layer < 0 ? "the checkpoint's weights seem damaged"
-                        : "the checkpoint's weights seem damaged, in model.layers." + number +
-                              " or before it"});
+[[noreturn]] void not_finite(const RouterOptions& options) {
+  fail_input(
+      {"router logits" + (options.layer < 0 ? "" : " of layer " + std::to_string(options.layer)),
+       "a value that is not finite", "finite numbers",
+       options.blame ? options.blame() : "the checkpoint's weights seem damaged"});
 }
 
 }  // namespace
@@ -66,7 +64,8 @@ RouterOptions router_options(const ModelConfig& config) {
           static_cast<float>(config.routed_scale),
           config.expert_groups,
           config.chosen_groups,
-          -1};
+          -1,
+          {}};
 }
 
 void choose_experts(const RouterOptions& options, std::span<const float> logits, int rows,
@@ -87,7 +86,7 @@ void choose_experts(const RouterOptions& options, std::span<const float> logits,
   std::vector<std::uint16_t> order;
   for (std::size_t row = 0; row < static_cast<std::size_t>(rows); ++row) {
     std::copy_n(logits.begin() + static_cast<std::ptrdiff_t>(row * n), n, probability.begin());
-    if (!softmax(probability)) not_finite(options.layer);
+    if (!softmax(probability)) not_finite(options);
     keep_best_groups(options, probability);
     best_first(probability, k, order);
     float sum = 0;

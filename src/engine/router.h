@@ -2,7 +2,9 @@
 // experts - as the model's config wants them weighted.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "model/model_config.h"
@@ -18,6 +20,8 @@ struct RouterOptions {
   // single probability (of equals the lower group) may be taken.
   int groups = 1, chosen_groups = 1;
   int layer = -1;  // of the transformer, for messages; -1: not known
+  // What a message says of weights that gave logits which are not finite; empty: nothing is known.
+  std::function<std::string()> blame = {};
 };
 RouterOptions router_options(const ModelConfig& config);
 
@@ -27,7 +31,7 @@ struct RouterChoice {
   std::vector<float> weight;  // [rows, top_k]
 };
 
-// logits [rows, experts]. Errors (kInput): a logit that is not a number (a damaged checkpoint).
+// logits [rows, experts]. Errors (kInput): a logit that is not finite (a damaged checkpoint).
 void choose_experts(const RouterOptions& options, std::span<const float> logits, int rows,
                     RouterChoice& choice);
 

@@ -1,6 +1,8 @@
 #include "engine/transformer.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "base/error.h"
 #include "engine/architectures.h"
@@ -10,6 +12,12 @@ namespace {
 
 void add(std::span<float> x, std::span<const float> y) {
   for (std::size_t i = 0; i < x.size(); ++i) x[i] += y[i];
+}
+
+bool all_finite(std::span<const float> values) {
+  bool finite = true;  // no early end: the loop is then one of vectors
+  for (const float x : values) finite &= std::fabs(x) <= std::numeric_limits<float>::max();
+  return finite;
 }
 
 }  // namespace
@@ -151,6 +159,8 @@ void Transformer::head(const StepBatch& batch, const std::vector<Lane>& lanes) {
     normed_.insert(normed_.end(), lane.hidden.begin(), lane.hidden.end());
   backend_.rms_norm(normed_, parts_.final_norm, config_.rms_eps, normed_);
   parts_.head->forward(normed_, rows, logits_);
+  if (!all_finite(logits_))
+    fail_input({"logits", "a value that is not finite", "finite numbers", parts_.blame()});
 }
 
 std::unique_ptr<Transformer> make_transformer(const ModelConfig& config, Checkpoint& checkpoint,

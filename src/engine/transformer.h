@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/bf16.h"
@@ -30,8 +31,9 @@ struct TransformerLayer {
 struct TransformerParts {
   WeightView embedding;  // [vocab, hidden]; of a mapped file: rows are read when a token needs them
   std::vector<TransformerLayer> layers;
-  std::vector<bf16> final_norm;  // [hidden]
-  std::unique_ptr<Linear> head;  // [vocab, hidden]
+  std::vector<bf16> final_norm;        // [hidden]
+  std::unique_ptr<Linear> head;        // [vocab, hidden]
+  std::function<std::string()> blame;  // of logits that are not finite: RouterOptions::blame
 };
 
 class Transformer {
@@ -47,7 +49,8 @@ class Transformer {
   // Computes the batch, fills the caches and sets their lengths; logits of batch.logit_rows, in
   // order: [logit_rows, vocab]. Collective over all devices: every device calls it once a step,
   // with an empty batch if it has no work. The last layer's feed-forward runs only for those rows,
-  // unless the routing is recorded. Errors (kInput): a token id outside the vocabulary.
+  // unless the routing is recorded. Errors (kInput): a token id outside the vocabulary;
+  // logits that are not finite.
   std::span<const float> forward(const StepBatch& batch);
 
  private:

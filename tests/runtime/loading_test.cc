@@ -1,6 +1,10 @@
 // How a model gets into memory: types of weights, one copy a machine, and whether it fits.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <fstream>
 
 #include "metrics/memory.h"
 #include "model/fingerprint.h"
@@ -18,6 +22,7 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 // The tiny model with its weights in another type; `change` may move a value.
 void convert_model(const std::filesystem::path& to, DType dtype,
@@ -67,6 +72,31 @@ std::string error_with(const std::string& more, const std::string& less = "") {
   tensors.erase(less);
   write_safetensors(model / "model.safetensors", tensors, {});
   return error_of([&] { logits_of(options_of(model)); });
+}
+
+// What becomes of the tiny model with a NaN in this tensor.
+std::string error_with_nan(const std::string& where) {
+  const TempDir folder;
+  convert_model(folder / "model", DType::kF32, [&](const std::string& name, auto& values) {
+    if (name == where) std::fill(values.begin(), values.end(), std::nanf(""));
+  });
+  return error_of([&] { logits_of(options_of(folder / "model")); });
+}
+
+TEST(Loading, ARunNamesTheTensorWhoseNumbersAreNotFinite) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"model.embed_tokens.weight", "router logits of layer 1"},
+      {"model.layers.0.mlp.up_proj.weight", "router logits of layer 1"},
+      {"model.layers.1.self_attn.kv_a_layernorm.weight", "router logits of layer 1"},
+      {"model.layers.1.mlp.shared_experts.down_proj.weight", "router logits of layer 2"},
+      {"model.layers.2.mlp.gate.weight", "router logits of layer 2"},
+      {"model.norm.weight", "logits"},
+      {"lm_head.weight", "logits"}};
+  for (const auto& [tensor, found_in] : cases)
+    EXPECT_THAT(error_with_nan(tensor),
+                AllOf(StartsWith(std::string(found_in) + ": got a value that is not finite"),
+                      HasSubstr("tensor '" + std::string(tensor) + "' holds "),
+                      HasSubstr(" not finite: the checkpoint is damaged")));
 }
 
 TEST(Loading, RefusesPartsOfItsLayersThatTheModelDoesNotTake) {
@@ -241,6 +271,25 @@ TEST(Footprint, CountsWeightsCachesAndNothingTwice) {
   EXPECT_EQ(expert_bytes(c, true), 2 * 32 * (64 + 2) + 64 * (32 + 2));
   // DeepSeek-V2: (kv_lora_rank + qk_rope) x layers x element size.
   EXPECT_EQ(cache_bytes(read_model_config(test_data("deepseek_v2_tiny")), 2), (32 + 8) * 3 * 2);
+}
+
+// Of this process, in its memory now.
+std::int64_t resident_bytes() {
+  std::ifstream status("/proc/self/statm");
+  std::int64_t total = 0, resident = 0;
+  status >> total >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+}
+
+TEST(Footprint, ALatentCacheTakesItsBytesAPositionOfMeasuredMemory) {
+  const auto transport = make_local_transport();
+  Deployment deployment(options_of(test_data("deepseek_v2_tiny")), Topology::grid(1, 1),
+                        *transport);
+  constexpr int kPositions = 200'000;
+  const std::int64_t before = resident_bytes();
+  const KvCache cache = deployment.model().make_cache(kPositions);
+  const auto taken = static_cast<double>(resident_bytes() - before);
+  EXPECT_NEAR(taken / kPositions, (32 + 8) * 3 * 2, 12);  // pages at both ends, the allocator's own
 }
 
 // Others' tokens too: a device that the plan gives half of the work holds more than one of eight.
