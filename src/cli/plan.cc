@@ -259,7 +259,7 @@ void plan(const PlanArguments& a) {
     const PlanMetrics metrics = evaluate(plan, parts.seen, routing);
     note_nodes_visited(plan, metrics);
     note_predicted_time(plan, metrics, input.model);
-  } else if (parts.from_statistics && !kept) {
+  } else if (parts.from_statistics && options.placement != Placement::kSearch) {
     note_expected_time(plan, input, options);
   }
   write_plan(a.out, plan);

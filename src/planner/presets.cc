@@ -1,6 +1,8 @@
 #include <array>
 #include <charconv>
 
+#include <fmt/format.h>
+
 #include "base/error.h"
 #include "planner/planner.h"
 
@@ -169,8 +171,8 @@ std::string slots_text(const PlannerOptions& o) {
 }
 
 std::string search_text(const PlannerOptions& o) {
-  std::string text = "; memory budget " + fmt::format("{:.6g}", o.memory_budget) + "; max/mean at most " +
-                     number_text(o.balance_bound) + " of " +
+  std::string text = "; memory budget " + fmt::format("{:.6g}", o.memory_budget) +
+                     "; max/mean at most " + number_text(o.balance_bound) + " of " +
                      (o.balance_experts ? "experts used" : "tokens") + "; effort " +
                      number_text(o.effort) + "; seed " + std::to_string(o.seed);
   if (o.same_slots) text += "; same slots on every device and layer";

@@ -16,6 +16,7 @@ namespace {
 
 // What a search has where there is no trace; 16,384 tokens know the loads of 128 experts within 3%.
 constexpr std::int64_t kSampledTokens = 16'384;
+constexpr std::int64_t kTimedTokens = 512;  // drawn to predict times alone
 // A new plan must be better than the old one by this part: a search that begins elsewhere finds
 // plans that differ by about 1% and are as good.
 constexpr double kLeastGain = 0.02;
@@ -120,6 +121,13 @@ bool keeps_limits(const Plan& plan, const SearchCluster& cluster, const PlannerO
   return true;
 }
 
+void note_time_of_drawn(Plan& plan, const RoutingTrace& drawn, const PlannerInput& input,
+                        int threads) {
+  note_predicted_time(plan, evaluate(plan, drawn, RoutingPolicy::kTopologyAware, threads),
+                      input.model);
+  plan.time_basis += "; tokens drawn from statistics";
+}
+
 double step_seconds(const PlannerInput& input, const RoutingTrace& trace, const Plan& plan,
                     int threads) {
   const PlanMetrics metrics = evaluate(plan, trace, RoutingPolicy::kTopologyAware, threads);
@@ -192,11 +200,9 @@ double budget_in_memory(const CostModel& model, const RoutingStatistics& statist
 }
 
 void note_expected_time(Plan& plan, const PlannerInput& input, const PlannerOptions& options) {
-  const RoutingTrace drawn =
-      sample_trace(*input.statistics, kSampledTokens, options.seed, options.threads);
-  note_predicted_time(plan, evaluate(plan, drawn, RoutingPolicy::kTopologyAware, options.threads),
-                      input.model);
-  plan.time_basis += "; tokens drawn from statistics";
+  note_time_of_drawn(plan,
+                     sample_trace(*input.statistics, kTimedTokens, options.seed, options.threads),
+                     input, options.threads);
 }
 
 void search_plan(const PlannerInput& input, const PlannerOptions& options, const Plan& start,
@@ -223,6 +229,7 @@ void search_plan(const PlannerInput& input, const PlannerOptions& options, const
     layer.ratio = 0;
     layer.ratio_curve.clear();
   }
+  if (input.trace == nullptr) note_time_of_drawn(plan, sampled, input, options.threads);
   plan.memory_curve =
       memory_curve(input, trace, plan, std::move(result.at_budgets), options.threads);
   if (input.from == nullptr) return;

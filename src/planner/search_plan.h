@@ -4,14 +4,14 @@
 
 namespace gracemoe {
 
-// Fills plan.layers and plan.memory_curve. `start`: a plan to begin with (grace's); where
-// input.from is given, that is where the search begins, and the result is input.from's layers
-// unless moving pays off.
+// Fills plan.layers and plan.memory_curve, without a trace predicted times too. `start`: a plan to
+// begin with (grace's); where input.from is given, that is where the search begins, and the result
+// is input.from's layers unless moving pays off.
 void search_plan(const PlannerInput& input, const PlannerOptions& options, const Plan& start,
                  Plan& plan);
 
 // Stores each layer's predicted_time in a plan made from statistics, as on tokens drawn from them;
-// time_basis says so.
+// time_basis says so. search_plan() does it itself. Cost: drawing 512 tokens.
 void note_expected_time(Plan& plan, const PlannerInput& input, const PlannerOptions& options);
 
 // The cost of a unit of max / mean in visits per token: both in seconds by the cost model.

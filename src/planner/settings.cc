@@ -36,7 +36,7 @@ std::string slots_here(const PlannerOptions& options, const PlannerInput& input)
                ? " (hierarchical here)"
                : " (global here)";
   const int each = slots_a_device(experts, topology.devices(), options.memory_budget);
-  return text + "; " + counted(each, "slot") + " on every device of a layer";
+  return text + "; " + counted(each, "slot") + " for every device of a layer";
 }
 
 std::string limits_here(const PlannerInput& input) {

@@ -337,6 +337,22 @@ TEST_F(PlanCommand, ATraceWithoutTokensIsNotCalledStatistics) {
   }
 }
 
+// Experts used in a step are what is bounded then, so that they are what is told.
+TEST_F(PlanCommand, TellsTheBoundThatIsMissed) {
+  std::vector<std::string> how{"--trace", trace("prose"), "--preset", "grace+",          "--effort",
+                               "0.01",    "--balance",    "1.000001", "--memory-budget", "1"};
+  auto result = plan("missed.json", how);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const std::string missed =
+      "max/mean is 1\\.[0-9]+ on the text planned on: the bound 1\\.000 is missed\n";
+  EXPECT_THAT(result.out, ContainsRegex(missed));
+  how.insert(how.end(), {"--balance-on", "experts", "--tokens-per-device", "2"});
+  result = plan("missed.json", how);
+  EXPECT_THAT(result.out, ContainsRegex("\nexperts that a step of 8 tokens uses, max/mean: "
+                                        "contiguous 1\\.[0-9]+, grace\\+ 1\\.[0-9]+\n"));
+  EXPECT_THAT(result.out, ContainsRegex(missed));
+}
+
 TEST_F(PlanCommand, RefusesWhatDoesNotGoTogether) {
   const auto refused = [&](std::vector<std::string> args) {
     args.insert(args.end(), {"--trace", trace("prose")});
@@ -355,6 +371,8 @@ TEST_F(PlanCommand, RefusesWhatDoesNotGoTogether) {
   EXPECT_THAT(refused({"--preset", "grace", "--effort", "2"}), HasSubstr("the preset grace+"));
   EXPECT_THAT(refused({"--preset", "grace+", "--replication", "none"}),
               HasSubstr("which chooses its own copies"));
+  EXPECT_THAT(refused({"--preset", "grace", "--expert-groups", "2"}),
+              HasSubstr("--expert-groups: got preset grace, wanted the preset eplb or balance"));
   EXPECT_THAT(refused({"--preset", "grace+", "--memory-budget", "0.5"}), HasSubstr("0.5"));
   EXPECT_THAT(refused({"--preset", "eplb", "--device-memory", "1", "--model", kModel}),
               HasSubstr("--device-memory: got preset eplb, wanted the preset grace+"));

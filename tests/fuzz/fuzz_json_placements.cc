@@ -13,11 +13,11 @@ using namespace gracemoe;
 const PlacementHints kHints{.num_experts = 0, .layers = 2, .choice = {}};
 
 template <typename Read, typename Write>
-void there_and_back(Read read, Write write) {
+void there_and_back(const std::string& text, Read read, Write write) {
   expect_errors_only([&] {
-    const SlotPlacement placement = read();
-    const std::string text = write(placement);
-    expect(!text.empty(), "a placement without text");
+    const SlotPlacement placement = read(text);
+    const std::string again = write(placement);
+    expect(read(again).layers == placement.layers, "another placement reads back");
   });
 }
 
@@ -26,13 +26,21 @@ void there_and_back(Read read, Write write) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string text = as_text(data, size);
   expect_errors_only([&] { detect_text(text, "input"); });
-  there_and_back([&] { return read_sglang_placement(text, "input", kHints); },
-                 [](const SlotPlacement& p) { return sglang_placement_text(p, p.numbers); });
-  there_and_back([&] { return read_vllm_mapping(text, "input", kHints); }, vllm_mapping_text);
-  there_and_back([&] { return read_vllm_expert_map(text, "input", kHints); }, vllm_expert_map_text);
-  there_and_back([&] { return read_vllm_expert_ranks(text, "input", kHints); },
-                 [](const SlotPlacement& p) { return vllm_expert_ranks_text(p, "input"); });
-  there_and_back([&] { return read_vllm_ascend(text, "input", kHints); }, vllm_ascend_text);
+  there_and_back(
+      text, [](const std::string& t) { return read_sglang_placement(t, "input", kHints); },
+      [](const SlotPlacement& p) { return sglang_placement_text(p, p.numbers); });
+  there_and_back(
+      text, [](const std::string& t) { return read_vllm_mapping(t, "input", kHints); },
+      vllm_mapping_text);
+  there_and_back(
+      text, [](const std::string& t) { return read_vllm_expert_map(t, "input", kHints); },
+      vllm_expert_map_text);
+  there_and_back(
+      text, [](const std::string& t) { return read_vllm_expert_ranks(t, "input", kHints); },
+      [](const SlotPlacement& p) { return vllm_expert_ranks_text(p, "input"); });
+  there_and_back(
+      text, [](const std::string& t) { return read_vllm_ascend(t, "input", kHints); },
+      vllm_ascend_text);
   expect_errors_only([&] {
     Loads loads = read_sglang_counts(text, "input", {});
     make_whole(loads.statistics);

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "interop/interop_data.h"
 #include "interop/placement.h"
 #include "support/error_of.h"
@@ -60,18 +62,41 @@ TEST(Formats, NamesAreUniqueAndParse) {
   EXPECT_THAT(error_of([] { parse_format(""); }, ErrorCategory::kUsage), HasSubstr("one of plan,"));
 }
 
+// Three slots on each of four devices: every expert once, then copies; other ones in each layer. Or
+// two slots, the same in every layer.
+Plan plan_of_equal_slots(Dice& dice, const Topology& topology, bool alike) {
+  Plan plan = random_plan(dice, topology, 8, 3);
+  for (auto& layer : plan.layers) {
+    std::vector<std::set<int>> on(4);
+    for (int e = 0; e < 8; ++e) {
+      int device = dice.below(4);
+      while (on[static_cast<std::size_t>(device)].size() == 2) device = (device + 1) % 4;
+      on[static_cast<std::size_t>(device)].insert(e);
+    }
+    for (auto& experts : on)
+      while (!alike && experts.size() < 3) experts.insert(dice.below(8));
+    for (int e = 0; e < 8; ++e) {
+      auto& instances = layer.experts[static_cast<std::size_t>(e)];
+      instances.clear();
+      for (int d = 0; d < 4; ++d)
+        if (on[static_cast<std::size_t>(d)].count(e) > 0) instances.push_back({d, 1.0});
+    }
+    if (alike) layer = plan.layers[0];
+  }
+  return plan;
+}
+
 TEST_F(ConvertTest, APlanGoesThroughEveryFormatAndBack) {
   Dice dice(2);
   const Topology topology = Topology::grid(2, 2);
-  Plan plan = random_plan(dice, topology, 8, 3);
-  SlotPlacement full = from_plan(plan);
-  plan = to_plan(full, {topology, 2, "toy", "", "test"});
-  for (int e = 0; e < 8; ++e)  // the same number of slots everywhere: nothing is padded
-    for (auto& layer : plan.layers) layer.experts[static_cast<std::size_t>(e)] = {{e / 2, 1.0}};
-  write_plan(folder_ / "plan.json", plan);
   for (const Format format :
        {Format::kSglang, Format::kTrtllm, Format::kVllmMapping, Format::kVllmExpertMap,
         Format::kVllmExpertRanks, Format::kVllmAscend}) {
+    // One map for all layers, without copies, is all that this one can say.
+    const bool alike = format == Format::kVllmExpertRanks;
+    const Plan plan = plan_of_equal_slots(dice, topology, alike);
+    EXPECT_EQ(plan.copies(), alike ? 0 : 3 * 4);
+    write_plan(folder_ / "plan.json", plan);
     ConvertOptions to = options(folder_ / "plan.json", "there");
     to.to = format;
     convert(to);

@@ -3,10 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <set>
 
 #include "base/error.h"
 #include "planner/evaluate.h"
+#include "planner/load_inputs.h"
 #include "planner/random_inputs.h"
 
 namespace gracemoe {
@@ -118,6 +120,31 @@ TEST(MakePlan, DependsOnTheSeedAloneNotOnThreads) {
   options.threads = 3;
   EXPECT_EQ(make_plan(statistics, Topology::grid(2, 4), options), plan);
   EXPECT_EQ(parse_plan(plan_text(plan), "plan"), plan);
+}
+
+// What the program itself plans, with devices as they are by default.
+TEST(MakePlan, BalanceIsNeverLessEvenThanEplb) {
+  Random random(8);
+  for (const auto& [experts, devices] : {std::pair{8, 4}, std::pair{12, 6}, std::pair{24, 12}}) {
+    RoutingStatistics statistics;
+    statistics.num_experts = experts;
+    statistics.layers = 200;
+    statistics.top_k = 1;
+    for (int i = 0; i < experts * statistics.layers; ++i)
+      statistics.load.push_back(std::floor(1000 * std::pow(random_unit(random), 4)));
+    const auto planned = [&](PlannerOptions options) {
+      options.memory_budget = 1.5;
+      return make_plan(statistics, Topology::grid(1, devices), options);
+    };
+    const Plan eplb = planned(preset_eplb()), balance = planned(preset_balance());
+    for (int l = 0; l < statistics.layers; ++l) {
+      const auto busiest = [&](const Plan& plan) {
+        const auto& load = plan.layers[static_cast<std::size_t>(l)].predicted_load;
+        return *std::max_element(load.begin(), load.end());
+      };
+      EXPECT_LE(busiest(balance), busiest(eplb) + 1e-9) << experts << " experts, layer " << l;
+    }
+  }
 }
 
 TEST(MakePlan, DegenerateClusters) {

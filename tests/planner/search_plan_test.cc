@@ -180,6 +180,85 @@ TEST(SearchPlan, TheMemoryCurveGoesToTwiceTheMemory) {
   }
 }
 
+// Where balance decides, a row is what a plan with that memory reaches.
+TEST(SearchPlan, TheMemoryCurveKeepsTheBoundWhereItCanBeKept) {
+  RoutingStatistics statistics;
+  statistics.num_experts = 8;
+  statistics.layers = 1;
+  statistics.top_k = 1;
+  statistics.load = {600, 560, 120, 120, 20, 10, 10, 10};
+  const PlannerInput input = input_of(statistics, Cluster::uniform(Topology::grid(1, 8)));
+  const auto planned = [&](double budget) {
+    PlannerOptions options = preset_grace_plus();
+    options.effort = 0.01;
+    options.memory_budget = budget;
+    return make_plan(input, options);
+  };
+  int compared = 0;
+  for (const MemoryPoint& row : planned(2).memory_curve) {
+    if (row.extra_memory == 0) continue;
+    for (const MemoryPoint& own : planned(1 + row.extra_memory).memory_curve)
+      if (own.extra_memory == row.extra_memory) {
+        EXPECT_NEAR(row.load_max_over_mean, own.load_max_over_mean, 0.1) << row.extra_memory;
+        ++compared;
+      }
+  }
+  EXPECT_GE(compared, 5);
+}
+
+// Memory is kept whatever else is asked for, and by plans that nothing was searched for.
+TEST(SearchPlan, WhatMemoryDoesNotHoldIsRefused) {
+  const RoutingTrace trace = families(200);
+  const RoutingStatistics statistics = count_statistics(trace);
+  Cluster cluster = Cluster::uniform(Topology::grid(2, 4));
+  const double expert = make_cost_model(cluster, {64, 32}, 512).workload.expert_bytes;
+  for (DeviceSpec& device : cluster.devices) device.memory_bytes = 6 * expert;
+  cluster.devices[7].memory_bytes = 3.5 * expert;
+  PlannerInput input = input_of(statistics, cluster);
+  input.model = make_cost_model(cluster, {64, 32}, 512);
+  input.trace = &trace;
+  PlannerOptions options = preset_grace_plus();
+  options.effort = 0.01;
+  const Plan plan = make_plan(input, options);
+  EXPECT_LE(plan.instances_held()[7], 3);
+  options.same_slots = true;
+  EXPECT_THAT(error_of([&] { make_plan(input, options); }),
+              HasSubstr("same slots on every device: memory of device 7: got room for 3 experts in "
+                        "all, wanted 2 in each of 2 layers"));
+  options.same_slots = false;
+  RoutingTrace nothing = trace;
+  nothing.sequence.clear();
+  nothing.experts.clear();
+  const RoutingStatistics none = count_statistics(nothing);
+  input.statistics = &none;
+  input.trace = &nothing;
+  EXPECT_THAT(error_of([&] { make_plan(input, options); }),
+              HasSubstr("preset grace+: device 7: got 4 experts over all layers"));
+}
+
+TEST(SearchPlan, WithoutTokensSlotsAreEqualToo) {
+  RoutingTrace trace = families(10);
+  trace.sequence.clear();
+  trace.experts.clear();
+  const RoutingStatistics statistics = count_statistics(trace);
+  PlannerInput input = input_of(statistics, Cluster::uniform(Topology::grid(1, 5)));
+  input.trace = &trace;
+  PlannerOptions options = preset_grace_plus();
+  options.same_slots = true;
+  const Plan plan = make_plan(input, options);
+  for (int d = 0; d < 5; ++d) EXPECT_EQ(plan.experts_on(1, d).size(), 3U);
+}
+
+TEST(SearchPlan, StatisticsGiveAPredictedTimeToo) {
+  const RoutingStatistics statistics = count_statistics(families(500));
+  const PlannerInput input = input_of(statistics, Cluster::uniform(Topology::grid(2, 2)));
+  const PlannerOptions options = preset_contiguous();
+  Plan plan = make_plan(input, options);
+  note_expected_time(plan, input, options);
+  EXPECT_GT(plan.layers[0].predicted_time.total_s(), 0);
+  EXPECT_THAT(plan.time_basis, HasSubstr("; tokens drawn from statistics"));
+}
+
 TEST(BudgetInMemory, WhatFitsBetweenOneOfEachAndAllEverywhere) {
   RoutingStatistics statistics;
   statistics.num_experts = 8;

@@ -36,7 +36,7 @@ TEST(Settings, SayWhatThePolicyAutoIsAndTheSlots) {
   const Asked asked(8, "2x2");
   PlannerOptions options = with_budget(preset_eplb(), 1.5);
   EXPECT_THAT(describe(options, asked.input),
-              EndsWith("policy auto (global here); 3 slots on every device of a layer"));
+              EndsWith("policy auto (global here); 3 slots for every device of a layer"));
   options.expert_groups = 4;
   EXPECT_THAT(describe(options, asked.input), HasSubstr("policy auto (hierarchical here)"));
   options.expert_groups = 3;
@@ -51,7 +51,7 @@ TEST(Settings, SayTheSeedOfBalanceAndTheLimitsOfASearch) {
   Asked asked(8, "2x2");
   PlannerOptions options = with_budget(preset_balance(), 1.5);
   options.seed = 7;
-  EXPECT_THAT(describe(options, asked.input), HasSubstr("; seed 7; 3 slots on every device"));
+  EXPECT_THAT(describe(options, asked.input), HasSubstr("; seed 7; 3 slots for every device"));
   options = with_budget(preset_grace_plus(), 1.5);
   EXPECT_EQ(describe(options, asked.input), describe(options));
   for (DeviceSpec& device : asked.input.model.cluster.devices) device.memory_bytes = 2e9;
