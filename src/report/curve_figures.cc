@@ -57,8 +57,12 @@ std::string ratio_panel(const LayerPlan& layer, std::size_t number, const std::s
   Svg svg(
       kWidth, kHeight,
       fmt::format("Affinity inside groups against deviation of sizes, layer {}, {}", number, plan));
-  Plot plot(svg, {50, 26, kWidth - 68, kHeight - 58}, x, y);
-  plot.y_axis(ends(y, percent, 1));
+  const auto labels = ends(y, percent, 1);
+  std::size_t longest = 0;
+  for (const auto& label : labels) longest = std::max(longest, label.label.size());
+  const double left = std::max(50.0, 14 + 7.0 * static_cast<double>(longest));
+  Plot plot(svg, {left, 26, kWidth - 18 - left, kHeight - 58}, x, y);
+  plot.y_axis(labels);
   plot.x_axis(ends(x, plain, 2), "");
   svg.text(4, 14, fmt::format("layer {}", number), "strong");
   plot.curve({{points.front().deviation, points.front().utilisation},

@@ -25,7 +25,15 @@ std::filesystem::path screenshots() {
 TEST(Browser, DrawsThePageWithoutFault) {
   const TempDir folder;
   const auto trace = clustered_trace();
-  write_html_report(folder / "report.html", sample_page(trace));
+  ReportInput page = sample_page(trace);
+  bool narrow = false;
+  for (Plan& plan : page.plans) {  // as happens: the axis then needs decimals
+    if (plan.layers[0].ratio_curve.empty()) continue;
+    plan.layers[0].ratio_curve = {{0, 0, 0.426611}, {plan.layers[0].ratio, 1, 0.426619}};
+    narrow = true;
+  }
+  ASSERT_TRUE(narrow);
+  write_html_report(folder / "report.html", page);
   const auto result = run_process({kCheck, folder / "report.html", screenshots()}, 240);
   if (result.exit_code == kNoBrowser) GTEST_SKIP() << result.out;
   EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
