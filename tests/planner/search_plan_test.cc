@@ -36,6 +36,16 @@ RoutingTrace families(int tokens) {
   return trace;
 }
 
+// DeepSeek's replication example.
+RoutingStatistics few_hot_experts() {
+  RoutingStatistics statistics;
+  statistics.num_experts = 8;
+  statistics.layers = 1;
+  statistics.top_k = 1;
+  statistics.load = {600, 560, 120, 120, 20, 10, 10, 10};
+  return statistics;
+}
+
 TEST(SampleTrace, KeepsLoadsAndPairs) {
   const RoutingStatistics truth = count_statistics(families(6000));
   const RoutingTrace sampled = sample_trace(truth, 12000, 1, 0);
@@ -182,11 +192,7 @@ TEST(SearchPlan, TheMemoryCurveGoesToTwiceTheMemory) {
 
 // Where balance decides, a row is what a plan with that memory reaches.
 TEST(SearchPlan, TheMemoryCurveKeepsTheBoundWhereItCanBeKept) {
-  RoutingStatistics statistics;
-  statistics.num_experts = 8;
-  statistics.layers = 1;
-  statistics.top_k = 1;
-  statistics.load = {600, 560, 120, 120, 20, 10, 10, 10};
+  const RoutingStatistics statistics = few_hot_experts();
   const PlannerInput input = input_of(statistics, Cluster::uniform(Topology::grid(1, 8)));
   const auto planned = [&](double budget) {
     PlannerOptions options = preset_grace_plus();
@@ -304,13 +310,9 @@ TEST(SearchPlan, AnOldPlanBeyondTheLimitsIsNotKept) {
     EXPECT_LE(fits.experts_on(0, d).size() + fits.experts_on(1, d).size(), 10U);
 }
 
-// DeepSeek's replication example: shared by devices where the heaviest experts are.
+// Shared by devices where the heaviest experts are.
 TEST(SearchPlan, OneLayerOfFewHotExpertsIsBalanced) {
-  RoutingStatistics statistics;
-  statistics.num_experts = 8;
-  statistics.layers = 1;
-  statistics.top_k = 1;
-  statistics.load = {600, 560, 120, 120, 20, 10, 10, 10};
+  const RoutingStatistics statistics = few_hot_experts();
   PlannerOptions options = preset_grace_plus();
   options.effort = 0.01;
   options.memory_budget = 2;
