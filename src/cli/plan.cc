@@ -161,18 +161,12 @@ void print_curves(const Plan& plan, bool every_layer, bool replay) {
   if (!memory.empty()) fmt::print("\n{}", memory);
 }
 
-// Tokens of a step where experts used are to be balanced; 0: tokens are.
-double balanced_step(const PlannerOptions& options, const CostModel& model) {
-  const double tokens = model.workload.tokens_per_device * model.cluster.topology.devices();
-  return options.balance_experts ? tokens : 0;
-}
-
 // A bound that could not be kept is told: experts hotter than a device's share, or too few slots.
 void print_missed_bound(const Plan& plan, const RoutingTrace& trace, RoutingPolicy routing,
                         const PlannerOptions& options, const CostModel& model) {
   if (options.placement != Placement::kSearch) return;
   const double even = work_max_over_mean(evaluate(plan, trace, routing), model.cluster.devices,
-                                         balanced_step(options, model));
+                                         balanced_step_tokens(options, model));
   if (even > options.balance_bound)
     fmt::print("max/mean is {:.3f} on the text planned on: the bound {:.3f} is missed\n", even,
                options.balance_bound);
@@ -196,15 +190,10 @@ Parts read_parts(const PlanArguments& a) {
   return {count_statistics(split.fit), std::move(split.fit), std::move(split.held_out)};
 }
 
-bool differ_in_speed(const Cluster& cluster) {
-  return std::any_of(cluster.devices.begin(), cluster.devices.end(),
-                     [&](const DeviceSpec& d) { return d.speed != cluster.devices[0].speed; });
-}
-
 // What a search bounds where that is not the load of the table.
 void print_work(const Plan& contiguous, const Plan& plan, const RoutingTrace& trace,
                 RoutingPolicy routing, const Cluster& cluster, double tokens) {
-  if (!differ_in_speed(cluster) && tokens == 0) return;
+  if (cluster.same_speeds() && tokens == 0) return;
   const auto work = [&](const Plan& p) {
     return work_max_over_mean(evaluate(p, trace, routing), cluster.devices, tokens);
   };
@@ -212,8 +201,8 @@ void print_work(const Plan& contiguous, const Plan& plan, const RoutingTrace& tr
                                ? fmt::format("experts that a step of {:.6g} tokens uses", tokens)
                                : std::string("load");
   fmt::print("{}{}, max/mean: contiguous {:.3f}",
-             differ_in_speed(cluster) ? "devices differ in speed; their work, " : "",
-             differ_in_speed(cluster) ? what + " over speed" : what, work(contiguous));
+             cluster.same_speeds() ? "" : "devices differ in speed; their work, ",
+             cluster.same_speeds() ? what : what + " over speed", work(contiguous));
   if (plan.preset != contiguous.preset) fmt::print(", {} {:.3f}", plan.preset, work(plan));
   fmt::print("\n");
 }
@@ -270,7 +259,7 @@ void plan(const PlanArguments& a) {
   if (!a.from.empty())
     fmt::print("{}", moves_text(from, plan, parts.seen, input.model, input.steps));
   if (replay) {
-    print_outcome(plan, parts, routing, input.model, balanced_step(options, input.model));
+    print_outcome(plan, parts, routing, input.model, balanced_step_tokens(options, input.model));
     print_missed_bound(plan, parts.seen, routing, options, input.model);
   } else {
     fmt::print("{}\n", parts.from_statistics

@@ -62,10 +62,8 @@ LayerPlan balance_layer_plan(std::span<const double> load, const Cluster& cluste
   problem.slots_per_device.assign(
       static_cast<std::size_t>(topology.devices()),
       slots_a_device(static_cast<int>(load.size()), topology.devices(), options.memory_budget));
-  const auto& devices = cluster.devices;
-  if (std::any_of(devices.begin(), devices.end(),
-                  [&](const DeviceSpec& d) { return d.speed != devices.front().speed; }))
-    for (const DeviceSpec& device : devices) problem.speed.push_back(device.speed);
+  if (!cluster.same_speeds())
+    for (const DeviceSpec& device : cluster.devices) problem.speed.push_back(device.speed);
   problem.groups = options.expert_groups;
   problem.nodes = options.expert_groups > 0 ? topology.nodes() : 1;
   BalanceOptions how;

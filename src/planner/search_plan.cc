@@ -10,6 +10,7 @@
 #include "plan/checkpoint.h"
 #include "planner/moving.h"
 #include "planner/plan_packing.h"
+#include "planner/settings.h"
 
 namespace gracemoe {
 namespace {
@@ -87,8 +88,7 @@ GracePlusOptions search_options(const CostModel& model, const RoutingStatistics&
   options.memory_budget = o.memory_budget;
   options.balance_bound = o.balance_bound;
   options.imbalance_cost = imbalance_cost(model, statistics.top_k);
-  if (o.balance_experts)
-    options.step_tokens = model.workload.tokens_per_device * model.cluster.topology.devices();
+  options.step_tokens = balanced_step_tokens(o, model);
   options.same_slots = o.same_slots;
   options.effort = o.effort;
   options.seed = o.seed;

@@ -49,7 +49,7 @@ std::string limits_here(const PlannerInput& input) {
     text += "; devices of " +
             range_text(cluster, [](const DeviceSpec& d) { return d.memory_bytes * 1e-9; }) +
             " GB for experts of " + human_bytes(input.model.workload.expert_bytes);
-  if (any([&](const DeviceSpec& d) { return d.speed != cluster.devices.front().speed; }))
+  if (!cluster.same_speeds())
     text += "; work counted over device speeds of " +
             range_text(cluster, [](const DeviceSpec& d) { return d.speed; });
   if (input.from != nullptr)
@@ -73,6 +73,11 @@ EplbOptions eplb_options(const PlannerOptions& options, const Topology& topology
   eplb.groups = topology.uniform() ? options.expert_groups : 0;
   eplb.policy = options.eplb_policy;
   return eplb;
+}
+
+double balanced_step_tokens(const PlannerOptions& options, const CostModel& model) {
+  const double tokens = model.workload.tokens_per_device * model.cluster.topology.devices();
+  return options.balance_experts ? tokens : 0;
 }
 
 std::string describe(const PlannerOptions& options, const PlannerInput& input) {

@@ -11,6 +11,9 @@ namespace gracemoe {
 int slots_a_device(int experts, int devices, double budget);
 EplbOptions eplb_options(const PlannerOptions& options, const Topology& topology, int experts);
 
+// Tokens of a step where the experts that one uses are to be balanced; 0: tokens are.
+double balanced_step_tokens(const PlannerOptions& options, const CostModel& model);
+
 // describe(options) and what it means here: the slots of eplb and balance and the policy that auto
 // is, the devices that a search must keep to, the plan that it starts from. As stored in
 // Plan::settings.

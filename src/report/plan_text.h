@@ -16,7 +16,8 @@ std::string ratio_choice_text(const Plan& plan);
 // the choice marked. "" if no layer has a curve.
 std::string ratio_curve_text(const Plan& plan, Colour colour);
 
-// What each step of memory buys and where this plan lies. "" if the plan has no curve.
+// What each step of memory buys and where this plan lies; judged_on: "on the text planned on" or
+// what else the figures are of. "" if the plan has no curve.
 std::string memory_curve_text(const Plan& plan, const std::string& judged_on, Colour colour);
 
 // What each device holds of the memory that it has for experts' weights, over all layers; of more

@@ -14,6 +14,11 @@ Cluster Cluster::uniform(const Topology& topology) {
   return cluster;
 }
 
+bool Cluster::same_speeds() const {
+  return std::all_of(devices.begin(), devices.end(),
+                     [&](const DeviceSpec& d) { return d.speed == devices.front().speed; });
+}
+
 const LinkSpec& Cluster::node_link(int from_node, int to_node) const {
   if (from_node == to_node) {
     const auto own = node_overrides.find(from_node);

@@ -72,6 +72,8 @@ struct Cluster {
   // All devices and links alike, with the default figures above.
   static Cluster uniform(const Topology& topology);
 
+  bool same_speeds() const;
+
   // Between two different nodes, in either order; the intra-node link where they are the same.
   const LinkSpec& node_link(int from_node, int to_node) const;
   // Between two different devices: the link of their node or of their nodes.
