@@ -17,7 +17,7 @@ namespace {
 
 struct ExchangeArguments {
   std::string trace, plan, preset, topology, exchange = "hierarchical", reduction = "fp32",
-                                             overlap = "none", intra = "auto", packing = "sums",
+                                             overlap = "stage", intra = "auto", packing = "sums",
                                              routing = "tar", rate, out;
   int hidden = 0, tokens_per_step = 512, rounds = 3;
   std::int64_t max_tokens = 0;
@@ -62,10 +62,12 @@ void check_replayable(const ExchangeArguments& a) {
   if (parse_reduction(a.reduction) == Reduction::kBf16)
     fail_usage({"reduction of bench exchange", a.reduction, "fp32 or exact",
                 "bf16 rounds partial sums, so that sums could not be checked to the bit"});
-  if (parse_overlap(a.overlap) != Overlap::kNone)
-    fail_usage({"overlap of bench exchange", a.overlap, "none",
-                "experts are stand-ins here, there is nothing to overlap with: bench ladder "
-                "measures it"});
+  const Overlap overlap = parse_overlap(a.overlap);
+  if (overlap != Overlap::kNone && overlap != Overlap::kStage)
+    fail_usage(
+        {"overlap of bench exchange", a.overlap, "none or stage",
+         "experts are stand-ins here, there is nothing to hide behind: bench ladder measures "
+         "it"});
 }
 
 ReplayOptions replay_options(const ExchangeArguments& a, const ReplayTokens& tokens) {
@@ -74,6 +76,7 @@ ReplayOptions replay_options(const ExchangeArguments& a, const ReplayTokens& tok
   options.exchange.reduction = parse_reduction(a.reduction);
   options.exchange.intra = parse_intra(a.intra);
   options.exchange.packing = parse_packing(a.packing);
+  options.exchange.overlap = parse_overlap(a.overlap);
   options.exchange.hidden = a.hidden;
   options.exchange.layers = tokens.layers;
   options.exchange.experts = tokens.experts;
@@ -95,6 +98,7 @@ std::vector<std::pair<std::string, std::string>> exchange_settings(const Exchang
           {"exchange", a.exchange},
           {"routing", a.routing},
           {"reduction", a.reduction},
+          {"overlap", a.overlap},
           {"intra", a.intra},
           {"packing", a.packing},
           {"tokens a step", std::to_string(a.tokens_per_step)}};
@@ -156,7 +160,7 @@ void add_bench_exchange(CLI::App& bench, Action& action) {
       ->capture_default_str();
   command->add_option("--routing", a->routing, "primary | wrr | tar")->capture_default_str();
   command->add_option("--reduction", a->reduction, "fp32 | exact")->capture_default_str();
-  command->add_option("--overlap", a->overlap, "none")->capture_default_str();
+  command->add_option("--overlap", a->overlap, "none | stage")->capture_default_str();
   command->add_option("--intra", a->intra, "mpi | shared | auto")->capture_default_str();
   command->add_option("--packing", a->packing, "none | sums | rows | all")->capture_default_str();
   command->add_option("--tokens-per-step", a->tokens_per_step, "tokens of a device in one step")

@@ -1,12 +1,16 @@
 #include "exchange/clerk.h"
 
 #include <algorithm>
+#include <climits>
 #include <string>
 
 #include "base/hash.h"
 
 namespace gracemoe {
 namespace {
+
+// About 0.1 ms of packing, and 1 ms of a link of 1 Gbit/s.
+constexpr int kNumbersOfAReplyPart = 1 << 16;
 
 std::uint32_t config_hash(const ExchangeOptions& options, const Topology& topology) {
   std::string text;
@@ -53,6 +57,10 @@ RowFormat Clerk::format_between(int from, int to, bool gateway) const {
     format.devices = topology_->devices_on(node);
   }
   return format;
+}
+
+int Clerk::rows_of_a_reply_part(int rank) const {
+  return same_node(rank) ? INT_MAX : std::max(1, kNumbersOfAReplyPart / options_.hidden);
 }
 
 void Clerk::count(TrafficBytes& payload, TrafficBytes& metadata, int to, std::size_t payload_bytes,

@@ -25,6 +25,9 @@ class Clerk {
   bool packs_replies(int rank) const {
     return packs(Packing::kSums, rank) && options_.reduction == Reduction::kFp32;
   }
+  // Replies between nodes travel in parts, so that the first is on the wire, and unpacked at home,
+  // while the others are made: after so many rows a new message begins.
+  int rows_of_a_reply_part(int rank) const;
   // A message to `to` of which so many bytes are rows or sums.
   void count_rows(int to, const RowSet& set, std::size_t payload_bytes, std::size_t all_bytes);
   void count_reply(int to, std::size_t payload_bytes, std::size_t all_bytes);

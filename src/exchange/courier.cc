@@ -48,13 +48,15 @@ void Courier::prepare_reply(int to, const RowSet& set, std::span<const Share> sh
                             const Replies& replies, Phase phase) {
   Bytes& bytes = outgoing_[static_cast<std::size_t>(to)];
   std::size_t& payload = reply_payload_[static_cast<std::size_t>(to)];
+  const RowRange all = RowRange::all(set);
   if (clerk_.packs_replies(to)) {
-    payload = encode_packed_reply(set, shares, replies, rule(), clerk_.stamp(phase), self(), bytes);
+    payload =
+        encode_packed_reply(set, all, shares, replies, rule(), clerk_.stamp(phase), self(), bytes);
     return;
   }
-  std::byte* units =
-      begin_reply(clerk_.stamp(phase), self(), reply_units(set, rule()), clerk_.row_bytes(), bytes);
-  write_reply(set, shares, replies, rule(), units);
+  std::byte* units = begin_reply(clerk_.stamp(phase), self(), reply_units(set, rule(), all),
+                                 clerk_.row_bytes(), bytes);
+  write_reply(set, all, shares, replies, rule(), units);
   payload = bytes.size() - sizeof(WireHeader);
 }
 
@@ -71,8 +73,9 @@ void Courier::trade_replies(std::span<const int> to, std::span<const int> from,
   for (IncomingMessage& message : transport_.exchange(out, from, its_stamp.phase)) {
     const auto rank = static_cast<std::size_t>(message.from);
     if (clerk_.packs_replies(message.from)) {
-      decode_packed_reply(message.bytes, its_stamp, message.from, outbox.rows_to(message.from),
-                          rule(), replies);
+      const RowSet& sent = outbox.rows_to(message.from);
+      decode_packed_reply(message.bytes, its_stamp, message.from, sent, RowRange::all(sent), rule(),
+                          replies);
       continue;
     }
     replies.messages[rank] = std::move(message.bytes);

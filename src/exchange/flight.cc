@@ -9,7 +9,6 @@
 
 #include "base/error.h"
 #include "exchange/expert_work.h"
-#include "exchange/packed_reply.h"
 #include "exchange/packed_rows.h"
 
 namespace gracemoe {
@@ -64,6 +63,9 @@ void Flight::begin(int layer, const TokenRoutes& routes, std::span<const std::by
   for (const std::size_t i : {kRowArena, kOutputArena, kEarlyArena + step_ % 2}) arenas_[i].clear();
   home_.outbox.clear();
   home_.computed = false;
+  home_.rows_replied.assign(static_cast<std::size_t>(transport_.size()), 0);
+  std::fill(home_.replies.units_here.begin(), home_.replies.units_here.end(), 0);
+  rows_added_up_ = 0;
   home_.replies_awaited = static_cast<int>(paths_.neighbours.size() + paths_.gateways.size());
   home_given_ = false;
   rows_awaited_ = 0;
@@ -136,47 +138,6 @@ void Flight::send_rows(int to, Kind kind, const RowSet& set, int origin) {
   send(to, kind, std::move(message));
 }
 
-void Flight::send_reply(int to, Kind kind, const RowSet& set, std::span<const Share> shares,
-                        const Replies& replies, int origin) {
-  auto message = std::make_unique<Sent>();
-  const Stamp stamp = clerk_.stamp(phase(kind), origin);
-  std::size_t payload = 0;
-  std::size_t beside = 0;  // payload that is not in the message
-  if (clerk_.packs_replies(to)) {
-    payload = encode_packed_reply(set, shares, replies, clerk_.rule(), stamp, clerk_.self(),
-                                  message->bytes);
-  } else if (shared_with(to, clerk_.self()).empty()) {
-    const int units = reply_units(set, clerk_.rule());
-    payload = static_cast<std::size_t>(units) * clerk_.row_bytes();
-    std::byte* at = begin_reply(stamp, clerk_.self(), units, clerk_.row_bytes(), message->bytes);
-    write_reply(set, shares, replies, clerk_.rule(), at);
-  } else {
-    payload = beside = place_outputs(shares, replies, stamp, message->bytes);
-  }
-  clerk_.count_reply(to, payload, message->bytes.size() + beside);
-  send(to, kind, std::move(message));
-}
-
-// A reply that says where the outputs lie in shared memory; those of a caller that keeps them
-// elsewhere are copied there.
-std::size_t Flight::place_outputs(std::span<const Share> shares, const Replies& replies,
-                                  const Stamp& stamp, Bytes& message) {
-  std::vector<const std::byte*> at;
-  const std::span<const std::byte> own = shared_->own();
-  const std::less<> before;
-  for (const Share& share : shares) {
-    const std::byte* output = replies.at(share);
-    if (before(output, own.data()) || !before(output, own.data() + own.size())) {
-      std::byte* place = arena_for_outputs().take(clerk_.row_bytes());
-      std::memcpy(place, output, clerk_.row_bytes());
-      output = place;
-    }
-    at.push_back(output);
-  }
-  place_reply(stamp, clerk_.self(), own, at, message);
-  return at.size() * clerk_.row_bytes();
-}
-
 // Rows that a neighbour needs are written to shared memory, once, and read there from now on.
 // They lie one behind the other from `first`.
 void Flight::share_rows(RowSet& set, const std::byte* first) {
@@ -243,6 +204,7 @@ void Flight::take_transit(int from, Bytes bytes) {
   Transit& transit = *transits_.back();
   Split& split = transit.split;
   split.replies = Replies::none(clerk_.options(), clerk_.rule(), transport_.size(), clerk_.self());
+  split.rows_replied.resize(static_cast<std::size_t>(transport_.size()));
   split.replies_awaited = static_cast<int>(paths_.neighbours.size());
   for (const int rank : paths_.neighbours) split.outbox.set_rule(rank, rule_towards(rank));
   read_rows(transit.bytes, clerk_.stamp(phase(Kind::kRowsCross)), from,
@@ -272,22 +234,6 @@ void Flight::take_arrival(int from, Bytes bytes, bool handed_on) {
     waiting_.push_back({nullptr, &arrival});
   else
     answer(arrival, {}, nullptr);
-}
-
-void Flight::take_reply(Split& split, int from, Kind kind, Bytes bytes, int origin) {
-  const auto at = static_cast<std::size_t>(from);
-  const Stamp stamp = clerk_.stamp(phase(kind), origin);
-  --split.replies_awaited;
-  if (clerk_.packs_replies(from))
-    return decode_packed_reply(bytes, stamp, from, split.outbox.rows_to(from), clerk_.rule(),
-                               split.replies);
-  const int units = split.outbox.reply_units(from);
-  Bytes& message = split.replies.messages[at] = std::move(bytes);
-  const std::span<const std::byte> shared = shared_with(from, from);
-  if (shared.empty())
-    split.replies.from[at] = decode_reply(message, stamp, from, units, clerk_.row_bytes());
-  else
-    find_reply(message, stamp, from, units, clerk_.row_bytes(), shared, split.replies.apart[at]);
 }
 
 Flight::Transit& Flight::transit_of(int client, int reporter) {
@@ -457,26 +403,6 @@ void Flight::complete(Batch& batch, const std::byte* outputs) {
   }
 }
 
-void Flight::answer(Arrival& arrival, std::span<const std::int32_t> place,
-                    const std::byte* outputs) {
-  Replies replies = Replies::none(clerk_.options(), clerk_.rule(), 0, clerk_.self());
-  replies.outputs = outputs;
-  replies.place = place;
-  std::vector<Share> shares;
-  for (int e = 0; e < arrival.set.entries(); ++e)
-    shares.push_back({clerk_.self(), e, Share::Kind::kRow});
-  send_reply(arrival.from, arrival.handed_on ? Kind::kReplyHandedOn : Kind::kReply, arrival.set,
-             shares, replies, arrival.origin);
-  arrival.answered = true;
-}
-
-void Flight::answer_if_ready(Transit& transit) {
-  Split& split = transit.split;
-  if (transit.answered || !split.computed || split.replies_awaited > 0) return;
-  send_reply(transit.client, Kind::kReplyCross, split.set, split.shares, split.replies, -1);
-  transit.answered = true;
-}
-
 bool Flight::settled() const {
   const auto answered = [](const auto& rows) { return rows->answered; };
   return home_.computed && home_.replies_awaited == 0 && all_rows_here() && expected_.empty() &&
@@ -487,7 +413,8 @@ bool Flight::settled() const {
 
 void Flight::finish(std::span<float> out) {
   GM_CHECK(settled(), "finish before everything has come");
-  sum_rows(home_.set, home_.shares, home_.replies, out);
+  while (add_up(out)) {
+  }
   transits_.clear();
   arrivals_.clear();
   sent_.clear();

@@ -41,6 +41,9 @@ class Flight {
   void whole_done(std::span<const std::byte> outputs);
   // Everything is computed, answered, received and sent.
   bool settled() const;
+  // Sums some of home's rows, in their order, as far as all of a row's results are here; false if
+  // there was none. To the same `out` as finish(), which does what is left.
+  bool add_up(std::span<float> out);
   void finish(std::span<float> out);
   LayerCounters& counted() { return clerk_.counted(); }
 
@@ -62,7 +65,8 @@ class Flight {
     Outbox outbox;
     std::vector<Share> shares;
     Replies replies;
-    int replies_awaited = 0;
+    std::vector<int> rows_replied;  // [ranks] rows whose replies are here
+    int replies_awaited = 0;        // ranks whose replies are not all here
     bool computed = false;
   };
   struct Transit {
@@ -100,6 +104,10 @@ class Flight {
   void send_rows(int to, Kind kind, const RowSet& set, int origin);
   void send_reply(int to, Kind kind, const RowSet& set, std::span<const Share> shares,
                   const Replies& replies, int origin);
+  void send_reply_part(int to, Kind kind, const RowSet& set, RowRange rows,
+                       std::span<const Share> shares, const Replies& replies, int origin);
+  // Of the reply to a set, between this rank and that one: the rows of the next message.
+  RowRange next_part(const RowSet& set, int first, int rank) const;
   std::span<const std::byte> shared_with(int rank, int writer) const;
   ReplyRule rule_towards(int rank) const;
   RowFormat format_between(int from, int to, bool gateway) const;
@@ -112,6 +120,7 @@ class Flight {
   void take_transit(int from, Bytes bytes);
   void take_arrival(int from, Bytes bytes, bool handed_on);
   void take_reply(Split& split, int from, Kind kind, Bytes bytes, int origin);
+  void take_reply_part(Split& split, int from, RowRange rows, const Stamp& stamp, Bytes bytes);
   Transit& transit_of(int client, int reporter);
 
   void plan_batch(std::vector<Member> members);
@@ -151,6 +160,7 @@ class Flight {
   std::vector<std::unique_ptr<Batch>> batches_;
   std::vector<Bytes> spare_;  // outputs' memory of former steps
   bool home_given_ = false;
+  int rows_added_up_ = 0;  // of home
   std::vector<std::unique_ptr<Expected>> expected_;
   std::vector<std::unique_ptr<Sent>> sent_;
   int rows_awaited_ = 0;                // messages with rows that have not come

@@ -99,7 +99,12 @@ class OverlappedExchange final : public Exchange {
     const double start = wall_seconds();
     Flight& flight = at(lane);
     progress();
-    while (!flight.settled()) wait_and_pump();
+    while (!flight.settled()) {
+      if (flight.add_up(out))
+        progress();
+      else
+        wait_and_pump();
+    }
     flight.finish(out);
     flight.counted().combine_seconds += wall_seconds() - start;
   }

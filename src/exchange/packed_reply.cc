@@ -20,6 +20,15 @@ std::byte* put_rows(std::span<const Share> shares, const Replies& replies, std::
   return out;
 }
 
+// For the units of the whole reply. Memory is kept from step to step: what lies in it is
+// overwritten.
+void make_room(const RowSet& set, ReplyRule rule, std::size_t row_bytes, Bytes& message,
+               std::vector<Share::Kind>& kinds) {
+  const auto units = static_cast<std::size_t>(reply_units(set, rule, RowRange::all(set)));
+  if (message.size() < units * row_bytes) message.resize(units * row_bytes);
+  kinds.assign(units, Share::Kind::kRow);
+}
+
 // A gateway's entries may have come as a sum of their device's: these stay one.
 bool all_rows(std::span<const Share> shares, const Replies& replies) {
   for (const Share& share : shares)
@@ -29,20 +38,20 @@ bool all_rows(std::span<const Share> shares, const Replies& replies) {
 
 }  // namespace
 
-std::size_t encode_packed_reply(const RowSet& set, std::span<const Share> shares,
+std::size_t encode_packed_reply(const RowSet& set, RowRange rows, std::span<const Share> shares,
                                 const Replies& replies, ReplyRule rule, const Stamp& stamp,
                                 int sender, Bytes& out) {
-  const auto rows = static_cast<std::size_t>(set.rows());
+  const auto count = static_cast<std::size_t>(rows.count());
   const auto hidden = static_cast<std::size_t>(replies.hidden);
-  const int units = reply_units(set, rule);
+  const int units = reply_units(set, rule, rows);
   const std::size_t most = packed_sums_bound(hidden);
   begin_reply(stamp, sender, units, 0, out);
-  out.resize(sizeof(WireHeader) + rows * (1 + most));
+  out.resize(sizeof(WireHeader) + count * (1 + most));
   std::byte* form = out.data() + sizeof(WireHeader);
-  std::byte* const begin = form + rows;
+  std::byte* const begin = form + count;
   std::byte* at = begin;
   std::vector<float> sum(hidden);
-  for (int r = 0; r < set.rows(); ++r, ++form) {
+  for (int r = rows.first; r < rows.last; ++r, ++form) {
     const auto its =
         shares.subspan(static_cast<std::size_t>(set.first[static_cast<std::size_t>(r)]),
                        static_cast<std::size_t>(set.count(r)));
@@ -67,22 +76,23 @@ std::size_t encode_packed_reply(const RowSet& set, std::span<const Share> shares
 }
 
 void decode_packed_reply(std::span<const std::byte> bytes, const Stamp& stamp, int sender,
-                         const RowSet& set, ReplyRule rule, Replies& replies) {
+                         const RowSet& set, RowRange rows, ReplyRule rule, Replies& replies) {
   const auto rank = static_cast<std::size_t>(sender);
-  const auto rows = static_cast<std::size_t>(set.rows());
-  const int units = reply_units(set, rule);
-  std::span<const std::byte> left = open_reply(bytes, stamp, sender, units);
-  if (left.size() < rows)
+  const auto count = static_cast<std::size_t>(rows.count());
+  std::span<const std::byte> left = open_reply(bytes, stamp, sender, reply_units(set, rule, rows));
+  if (left.size() < count)
     fail_message(stamp, sender, "bytes of a packed reply", std::to_string(left.size()),
-                 "at least " + std::to_string(rows));
+                 "at least " + std::to_string(count));
   const std::byte* form = left.data();
-  left = left.subspan(rows);
+  left = left.subspan(count);
   Bytes& message = replies.messages[rank];
   std::vector<Share::Kind>& kinds = replies.kinds[rank];
-  message.resize(static_cast<std::size_t>(units) * replies.row_bytes());
-  kinds.assign(static_cast<std::size_t>(units), Share::Kind::kRow);
-  std::size_t unit = 0;
-  for (int r = 0; r < set.rows(); ++r, ++form) {
+  if (rows.first == 0) {
+    make_room(set, rule, replies.row_bytes(), message, kinds);
+    replies.units_here[rank] = 0;
+  }
+  auto unit = static_cast<std::size_t>(replies.units_here[rank]);
+  for (int r = rows.first; r < rows.last; ++r, ++form) {
     const std::size_t its = static_cast<std::size_t>(rule.units(set.count(r)));
     std::byte* out = message.data() + unit * replies.row_bytes();
     std::size_t read = 0;
@@ -107,6 +117,7 @@ void decode_packed_reply(std::span<const std::byte> bytes, const Stamp& stamp, i
   if (!left.empty())
     fail_message(stamp, sender, "bytes behind a packed reply", std::to_string(left.size()), "0");
   replies.from[rank] = message.data();
+  replies.units_here[rank] = static_cast<int>(unit);
 }
 
 }  // namespace gracemoe

@@ -13,14 +13,15 @@
 
 namespace gracemoe {
 
-// Overwrites `out` with the reply to `set`, whose elements are bf16 and reduced as fp32; returns
-// how many of its bytes are rows and sums.
-std::size_t encode_packed_reply(const RowSet& set, std::span<const Share> shares,
+// Overwrites `out` with the reply to these rows of `set`, whose elements are bf16 and reduced as
+// fp32; returns how many of its bytes are rows and sums. `shares` of the whole set.
+std::size_t encode_packed_reply(const RowSet& set, RowRange rows, std::span<const Share> shares,
                                 const Replies& replies, ReplyRule rule, const Stamp& stamp,
                                 int sender, Bytes& out);
-// The reply of `sender` to `set`, unpacked into `replies`. Errors as decode_rows(); no memory is
-// taken but that of the units expected.
+// The reply of `sender` to these rows of `set`, unpacked into `replies` behind those to the rows
+// before, which must be there. Errors as decode_rows(); no memory is taken but that of the units
+// expected of the whole set.
 void decode_packed_reply(std::span<const std::byte> bytes, const Stamp& stamp, int sender,
-                         const RowSet& set, ReplyRule rule, Replies& replies);
+                         const RowSet& set, RowRange rows, ReplyRule rule, Replies& replies);
 
 }  // namespace gracemoe

@@ -144,6 +144,7 @@ Replies Replies::none(const ExchangeOptions& options, ReplyRule rule, int ranks,
   replies.self = self;
   replies.messages.resize(static_cast<std::size_t>(ranks));
   replies.from.resize(static_cast<std::size_t>(ranks));
+  replies.units_here.resize(static_cast<std::size_t>(ranks));
   replies.apart.resize(static_cast<std::size_t>(ranks));
   replies.kinds.resize(static_cast<std::size_t>(ranks));
   return replies;
@@ -194,10 +195,10 @@ void sum_rows(const RowSet& set, std::span<const Share> shares, const Replies& r
     sum_row(set, r, shares, replies, out.data() + static_cast<std::size_t>(r) * hidden);
 }
 
-void write_reply(const RowSet& set, std::span<const Share> shares, const Replies& replies,
-                 ReplyRule rule, std::byte* out) {
+void write_reply(const RowSet& set, RowRange rows, std::span<const Share> shares,
+                 const Replies& replies, ReplyRule rule, std::byte* out) {
   std::vector<float> partial(static_cast<std::size_t>(replies.hidden));
-  for (int r = 0; r < set.rows(); ++r) {
+  for (int r = rows.first; r < rows.last; ++r) {
     const auto first = static_cast<std::size_t>(set.first[static_cast<std::size_t>(r)]);
     const auto count = static_cast<std::size_t>(set.count(r));
     if (rule.partial(set.count(r))) {

@@ -18,6 +18,7 @@ struct Replies {
   int self = 0;
   std::vector<Bytes> messages;         // [ranks] as they came in
   std::vector<const std::byte*> from;  // [ranks] the reply's units, any alignment; null where none
+  std::vector<int> units_here;         // [ranks] how many of them have come, the first ones
   // [ranks] where each unit lies, if they lie apart
   std::vector<std::vector<const std::byte*>> apart;
   // [ranks] what each unit is, where the reply itself says so; empty: what the shares say
@@ -25,6 +26,11 @@ struct Replies {
   const std::byte* outputs = nullptr;  // [entries, hidden] computed here, not owned
   // [entries] where an entry's output is in `outputs`, not owned
   std::span<const std::int32_t> place{};
+
+  // Whether what the share names is here.
+  bool here(const Share& share) const {
+    return share.rank == self || share.unit < units_here[static_cast<std::size_t>(share.rank)];
+  }
 
   // Of no rank.
   static Replies none(const ExchangeOptions& options, ReplyRule rule, int ranks, int self);
@@ -56,8 +62,8 @@ void sum_row(const RowSet& set, int r, std::span<const Share> shares, const Repl
 void sum_rows(const RowSet& set, std::span<const Share> shares, const Replies& replies,
               std::span<float> out);
 
-// Writes the reply to `set`: reply_units(set, rule) units.
-void write_reply(const RowSet& set, std::span<const Share> shares, const Replies& replies,
-                 ReplyRule rule, std::byte* out);
+// Writes the reply to these rows of `set`: reply_units(set, rule, rows) units. `shares` of all.
+void write_reply(const RowSet& set, RowRange rows, std::span<const Share> shares,
+                 const Replies& replies, ReplyRule rule, std::byte* out);
 
 }  // namespace gracemoe

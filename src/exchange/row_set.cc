@@ -124,9 +124,9 @@ void Outbox::place(std::span<Share> shares) {
   }
 }
 
-int reply_units(const RowSet& set, ReplyRule rule) {
+int reply_units(const RowSet& set, ReplyRule rule, RowRange rows) {
   int units = 0;
-  for (int r = 0; r < set.rows(); ++r) units += rule.units(set.count(r));
+  for (int r = rows.first; r < rows.last; ++r) units += rule.units(set.count(r));
   return units;
 }
 

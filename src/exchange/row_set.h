@@ -37,6 +37,13 @@ struct RowSet {
   void add_entry(std::uint16_t expert_id, std::int32_t on_device, float its_weight);
 };
 
+// Rows first .. last - 1 of a set.
+struct RowRange {
+  int first = 0, last = 0;
+  int count() const { return last - first; }
+  static RowRange all(const RowSet& set) { return {0, set.rows()}; }
+};
+
 // The rows of the tokens at home here, every token with its k entries. Errors: GM_CHECK on routes
 // whose arrays do not fit each other or name a device outside [0, devices).
 void set_home_rows(const TokenRoutes& routes, int devices, std::span<const std::byte> rows,
@@ -97,7 +104,7 @@ class Outbox {
   std::vector<std::int32_t> way_row_;   // [entries of the parent] scratch: row in the way's set
 };
 
-// Units of the reply to a whole set.
-int reply_units(const RowSet& set, ReplyRule rule);
+// Units of the reply to these rows of the set.
+int reply_units(const RowSet& set, ReplyRule rule, RowRange rows);
 
 }  // namespace gracemoe

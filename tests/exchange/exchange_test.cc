@@ -117,6 +117,26 @@ TEST_P(OverTopologies, WideRowsPackAndUnpack) {
   }
 }
 
+// Replies of so wide rows travel in several parts between nodes: packed, in units, as rows.
+TEST_P(OverTopologies, RepliesInPartsMatchTheTwins) {
+  for (const ExchangeKind kind : {ExchangeKind::kFlatPerDevice, ExchangeKind::kHierarchical}) {
+    for (const auto& [reduction, packing] :
+         {std::pair(Reduction::kFp32, Packing::kSums), std::pair(Reduction::kFp32, Packing::kNone),
+          std::pair(Reduction::kExact, Packing::kNone)}) {
+      ExchangeCase c = make_case(GetParam(), kind, reduction, Element::kBf16);
+      c.options.hidden = 6001;
+      c.options.overlap = Overlap::kStage;
+      c.options.packing = packing;
+      c.tokens = 25;
+      c.steps = 1;
+      c.grid = true;
+      ASSERT_NO_THROW(run_ranks(c.topology.devices(), [&](Transport& transport) {
+        run_case(c, transport);
+      })) << c.name();
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Exchange, OverTopologies,
                          testing::Values("1x1", "1x2", "2x1", "2x2", "1x3", "3x1", "2,1", "2x3",
                                          "4x1", "1,3,2"),
@@ -173,6 +193,30 @@ TEST(Exchange, OneRowANodeCrossesWhereFlatKindsSendMore) {
           : kind == ExchangeKind::kFlatPerDevice ? std::vector<std::int64_t>{2, 32, 0, 32 + 16, 0}
                                                  : std::vector<std::int64_t>{1, 16, 16, 32, 16};
       EXPECT_EQ(all, wanted) << to_string(kind);
+    });
+  }
+}
+
+// 40 rows of 4096 to the other node: 2^16 numbers a part are 16 rows.
+TEST(Exchange, AReplyBetweenNodesTravelsInParts) {
+  for (const Topology& topology : {Topology::grid(2, 1), Topology::grid(1, 2)}) {
+    run_ranks(2, [&](Transport& transport) {
+      ExchangeOptions options{
+          ExchangeKind::kFlatPerDevice, Reduction::kFp32, Element::kBf16, 4096, 1, 1};
+      options.overlap = Overlap::kStage;
+      const auto exchange = make_exchange(options, topology, transport);
+      const int tokens = transport.rank() == 0 ? 40 : 0;
+      const auto count = static_cast<std::size_t>(tokens);
+      const std::vector<std::uint16_t> expert(count, 0);
+      const std::vector<float> weight(count, 1.0F);
+      const std::vector<std::int32_t> device(count, 1);
+      const Bytes rows(count * 8192);
+      const ExpertWork& work = exchange->dispatch(0, {tokens, 1, expert, weight, device}, rows);
+      const Bytes outputs(static_cast<std::size_t>(work.entries()) * 8192);
+      std::vector<float> out(count * 4096);
+      exchange->combine(outputs, out);
+      const std::int64_t replies = transport.rank() == 1 && topology.nodes() == 2 ? 3 : 1;
+      EXPECT_EQ(exchange->counters().layers[0].messages, 1 + replies) << topology.to_string();
     });
   }
 }

@@ -38,7 +38,8 @@ class PackedReplyTest : public testing::Test {
     mine_ = Replies::none(options_, rule_, 1, kSelf);
     mine_.outputs = outputs_.data();
     mine_.place = place_;
-    payload_ = encode_packed_reply(set_, shares_, mine_, rule_, kStamp, kSender, message_);
+    payload_ = encode_packed_reply(set_, RowRange::all(set_), shares_, mine_, rule_, kStamp,
+                                   kSender, message_);
   }
 
   void add_row(int entries, float grid) {
@@ -50,7 +51,7 @@ class PackedReplyTest : public testing::Test {
   }
   Replies decode(const Bytes& bytes) {
     Replies replies = Replies::none(options_, rule_, 6, kSelf);
-    decode_packed_reply(bytes, kStamp, kSender, set_, rule_, replies);
+    decode_packed_reply(bytes, kStamp, kSender, set_, RowRange::all(set_), rule_, replies);
     return replies;
   }
 
@@ -81,6 +82,19 @@ TEST_F(PackedReplyTest, HomeSumsWhatTheSenderWouldHaveSummed) {
   sum_rows(set_, shares_, mine_, wanted);
   sum_rows(set_, home, replies, got);
   EXPECT_EQ(got, wanted);
+}
+
+TEST_F(PackedReplyTest, InPartsItIsTheSame) {
+  const Replies whole = decode(message_);
+  Replies replies = Replies::none(options_, rule_, 6, kSelf);
+  for (const RowRange rows : {RowRange{0, 2}, RowRange{2, 3}, RowRange{3, 4}}) {
+    Bytes part;
+    encode_packed_reply(set_, rows, shares_, mine_, rule_, kStamp, kSender, part);
+    decode_packed_reply(part, kStamp, kSender, set_, rows, rule_, replies);
+    EXPECT_EQ(replies.units_here[kSender], reply_units(set_, rule_, {0, rows.last}));
+  }
+  EXPECT_EQ(replies.kinds[kSender], whole.kinds[kSender]);
+  EXPECT_EQ(replies.messages[kSender], whole.messages[kSender]);
 }
 
 TEST_F(PackedReplyTest, EveryRowTravelsInItsShortestForm) {
