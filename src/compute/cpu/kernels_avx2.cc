@@ -20,7 +20,7 @@ constexpr std::size_t kWideVectors = 4;
 constexpr std::size_t kHalfRows = 0;
 constexpr std::size_t kLonePanels = 3;
 constexpr std::size_t kNearRows = 3;
-constexpr std::size_t kNear = 512;  // bytes a row
+constexpr std::size_t kNear = 512;      // bytes a row
 constexpr std::size_t kQueryGroup = 4;  // of attention; two vectors of sums each
 
 #include "compute/cpu/exponential.inc"

@@ -151,7 +151,8 @@ class PackedExperts final : public ExpertGroup {
     const auto runs = blocks_by_expert(wave.blocks);
     std::size_t sharing = 0;
     for (const auto& run : runs) sharing = std::max(sharing, run.size());
-    const std::size_t parts = panel_parts(threads_, wave.blocks.size(), sharing, shape.panels(), product_.most_panels);
+    const std::size_t parts =
+        panel_parts(threads_, wave.blocks.size(), sharing, shape.panels(), product_.most_panels);
     const Cut panels(shape.panels(), (shape.panels() + parts - 1) / parts);
     struct Item {
       const Block* block;
