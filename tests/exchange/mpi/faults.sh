@@ -53,7 +53,7 @@ one_run() {  # NUMBER WAY RANK
   done
   process=$(rank_process "$rank")
   if [[ -z $process ]]; then
-    echo "run $1: the ranks did not start"
+    echo "run $1: the ranks did not start: $(head -c 600 "$log" | tr '\n' ' ')"
     wait "$launcher"
     return 1
   fi
