@@ -45,6 +45,7 @@ first_named() {
 
 one_run() {  # NUMBER WAY RANK
   local way=$2 rank=$3 launcher code process
+  : >"$log"  # here, not when the other process comes to it: its ranks are looked for at once
   timeout --kill-after=5 120 "$mpiexec" -n 4 "$program" "$seconds" $((seed * 1000 + $1)) "$timeout" 2x2 >"$log" 2>&1 &
   launcher=$!
   for _ in $(seq 300); do
