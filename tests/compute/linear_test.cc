@@ -151,28 +151,51 @@ TEST_P(LinearTest, NoRows) {
   cpu_->linear(view(w, 2, 3))->forward({}, 0, {});
 }
 
-// The sets without vdpbf16ps compute acc = fma(x, w, acc) over rising inputs, to the bit.
-TEST(LinearIsas, Avx2AndAvx512AreTheFmaLoop) {
-  constexpr Shape kShape{45, 77};
-  const auto w = random_bf16(kShape.out * kShape.in, 10);
-  const auto x = widen_all(random_bf16(19 * kShape.in, 11));
-  std::vector<float> expected;
-  for (int r = 0; r < 19; ++r) {
-    for (int o = 0; o < kShape.out; ++o) {
+constexpr Shape kLoopShape{45, 77};
+constexpr int kLoopRows = 19;
+
+// [rows, out] of loops over the inputs in the order that `input(i)` gives.
+template <class Input>
+std::vector<float> fma_loops(const std::vector<float>& x, const std::vector<bf16>& w,
+                             const Input& input) {
+  std::vector<float> y;
+  for (int r = 0; r < kLoopRows; ++r) {
+    for (int o = 0; o < kLoopShape.out; ++o) {
       float sum = 0;
-      for (int k = 0; k < kShape.in; ++k) {
-        sum = std::fma(x[static_cast<std::size_t>(r * kShape.in + k)],
-                       to_float(w[static_cast<std::size_t>(o * kShape.in + k)]), sum);
+      for (int i = 0; i < kLoopShape.in; ++i) {
+        const int k = input(i);
+        sum = std::fma(x[static_cast<std::size_t>(r * kLoopShape.in + k)],
+                       to_float(w[static_cast<std::size_t>(o * kLoopShape.in + k)]), sum);
       }
-      expected.push_back(sum);
+      y.push_back(sum);
     }
   }
+  return y;
+}
+
+// The sets without vdpbf16ps compute acc = fma(x, w, acc) over rising inputs, to the bit.
+TEST(LinearIsas, Avx2AndAvx512AreTheFmaLoop) {
+  const auto w = random_bf16(kLoopShape.out * kLoopShape.in, 10);
+  const auto x = widen_all(random_bf16(kLoopRows * kLoopShape.in, 11));
+  const auto expected = fma_loops(x, w, [](int i) { return i; });
   for (const Isa isa : {Isa::kAvx2, Isa::kAvx512}) {
     if (!isa_available(isa)) continue;
     const auto cpu = make_cpu_backend({1, isa_name(isa)});
-    EXPECT_EQ(forward(*cpu->linear(view(w, kShape.out, kShape.in)), x, 19), expected);
-    EXPECT_EQ(forward(*cpu->linear_float32(view(w, kShape.out, kShape.in)), x, 19), expected);
+    const auto weights = view(w, kLoopShape.out, kLoopShape.in);
+    EXPECT_EQ(forward(*cpu->linear(weights), x, kLoopRows), expected);
+    EXPECT_EQ(forward(*cpu->linear_float32(weights), x, kLoopRows), expected);
   }
+}
+
+// vdpbf16ps adds a pair's odd input first; products of two bf16 are exact.
+TEST(LinearIsas, Avx512Bf16IsTheLoopOverPairs) {
+  if (!isa_available(Isa::kAvx512Bf16)) GTEST_SKIP() << "this machine has no avx512-bf16";
+  const auto w = random_bf16(kLoopShape.out * kLoopShape.in, 12);
+  const auto x = widen_all(random_bf16(kLoopRows * kLoopShape.in, 13));
+  const auto expected =
+      fma_loops(x, w, [](int i) { return i == kLoopShape.in - 1 ? i : i ^ 1; });  // an odd width
+  const auto cpu = make_cpu_backend({1, isa_name(Isa::kAvx512Bf16)});
+  EXPECT_EQ(forward(*cpu->linear(view(w, kLoopShape.out, kLoopShape.in)), x, kLoopRows), expected);
 }
 
 }  // namespace

@@ -226,6 +226,7 @@ GoldenRun run_golden(const GoldenCase& c, std::shared_ptr<const Plan> plan,
   options.model = source_dir() / c.model;
   options.made_plan = std::move(plan);
   options.reference_backend = c.reference;
+  options.cpu.isa = c.isa;
   options.record_routing = true;
   Deployment deployment(options, topology, transport);
   const SafetensorsFile golden = golden_file(c);

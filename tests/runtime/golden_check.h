@@ -17,8 +17,9 @@ struct GoldenCase {
   std::string name;   // of the test
   std::string model;  // folder, from the source's
   std::string golden;
-  bool reference;  // backend; else cpu
-  bool trained;    // else the weights are random, and no choice or margin is a near tie
+  bool reference;        // backend; else cpu
+  bool trained;          // else the weights are random, and no choice or margin is a near tie
+  std::string isa = "";  // of the cpu backend; "": the best
 };
 GoldenCase tiny_case(const std::string& model, bool reference);
 GoldenCase demo_case(bool reference);

@@ -36,26 +36,6 @@ const char* isa_name(Isa isa) {
   return "?";
 }
 
-bool isa_available(Isa isa) {
-#if defined(__x86_64__)
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
-                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-                      __builtin_cpu_supports("avx512dq");
-  switch (isa) {
-    case Isa::kAvx2:
-      return avx2;
-    case Isa::kAvx512:
-      return avx512;
-    case Isa::kAvx512Bf16:
-      return avx512 && __builtin_cpu_supports("avx512bf16");
-  }
-#else
-  static_cast<void>(isa);
-#endif
-  return false;
-}
-
 Isa best_isa() {
 #if defined(__x86_64__)
   if (isa_available(Isa::kAvx512Bf16) && !__builtin_cpu_is("intel")) return Isa::kAvx512Bf16;

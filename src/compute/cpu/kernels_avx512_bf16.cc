@@ -8,8 +8,12 @@
 #include "compute/cpu/kernels.h"
 #include "compute/cpu/vec_avx512.h"
 
+#if defined(GM_EMULATED)
+#define GM_TARGET_BF16
+#else
 #define GM_TARGET_BF16 \
   __attribute__((target("avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")))
+#endif
 
 namespace gracemoe {
 namespace avx512::bf16_products {

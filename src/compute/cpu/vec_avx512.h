@@ -14,7 +14,12 @@
 
 #include "base/bf16.h"
 
+// Emulated (tests/compute/emulated), these functions are plain C++ that any x86-64 machine runs.
+#if defined(GM_EMULATED)
+#define GM_TARGET
+#else
 #define GM_TARGET __attribute__((target("avx2,fma,avx512f,avx512bw,avx512vl,avx512dq")))
+#endif
 #define GM_INLINE GM_TARGET __attribute__((always_inline)) inline
 
 namespace gracemoe::avx512 {
@@ -41,8 +46,12 @@ GM_INLINE F fma(F a, F b, F c) {
 // fma(a, b, sum), in sum's own register: left to choose, g++ 12 overwrites factors, and with
 // a kernel's sums filling the registers spills them.
 GM_INLINE F accumulate(F sum, F a, F b) {
+#if defined(GM_EMULATED)
+  return fma(a, b, sum);
+#else
   asm("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
   return sum;
+#endif
 }
 GM_INLINE F fms(F a, F b, F c) {
   return _mm512_fmsub_ps(a, b, c);
@@ -105,8 +114,12 @@ GM_INLINE I set1_pair(std::int32_t pair) {
 // sum + a[0] * b[0] + a[1] * b[1] of every pair of int16, in sum's own register, as above.
 GM_INLINE I accumulate_products(I sum, I a, I b) {
   const I products = _mm512_madd_epi16(a, b);
+#if defined(GM_EMULATED)
+  return _mm512_add_epi32(sum, products);
+#else
   asm("vpaddd %1, %0, %0" : "+v"(sum) : "v"(products));
   return sum;
+#endif
 }
 GM_INLINE void store_int16(std::int16_t* y, F low, F high) {
   auto* to = reinterpret_cast<__m256i*>(y);
