@@ -14,8 +14,13 @@
 namespace gracemoe {
 namespace {
 
-// Enough for a fast disk while a large tensor is packed; little beside a model.
+// Enough for a fast disk while a large tensor is packed; little beside a model. The ranks of a
+// machine share it.
 constexpr std::size_t kReadAhead = std::size_t{256} << 20;
+
+std::size_t read_ahead_of(const SharedHashes* hashes) {
+  return kReadAhead / static_cast<std::size_t>(hashes == nullptr ? 1 : hashes->members());
+}
 
 // What is in the model's layers and is not taken would have changed the answers. Layers beyond the
 // config's (for the prediction of several tokens) and tables of rotary positions may be there.
@@ -53,7 +58,7 @@ ModelLoader::ModelLoader(const ModelConfig& config, Checkpoint& checkpoint, cons
       read_ahead_(std::make_shared<ReadAhead>(
           loading_order(checked(checkpoint, config), config, placement.plan,
                         placement.context.device, placement.hashes.get()),
-          kReadAhead, placement.hashes)) {}
+          read_ahead_of(placement.hashes.get()), placement.hashes)) {}
 
 Bf16Weights ModelLoader::read(const std::string& name, const std::vector<std::int64_t>& shape) {
   return bf16_weights(checkpoint_.tensor(name, shape), placement_.rounding,

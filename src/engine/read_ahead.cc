@@ -100,23 +100,34 @@ bool ReadAhead::wait_for_room(std::size_t passed) {
   return !stop_ && room();
 }
 
+bool ReadAhead::stopped() {
+  const std::lock_guard lock(guard_);
+  return stop_;
+}
+
 void ReadAhead::fetch() {
-  constexpr std::size_t kPiece = std::size_t{1} << 20;
   std::size_t passed = 0;
   for (const FilePart& part : parts_) {
-    for (std::size_t at = 0; at < part.bytes.size(); at += kPiece) {
-      if (!wait_for_room(passed)) return;
-      const auto piece = part.bytes.subspan(at, std::min(kPiece, part.bytes.size() - at));
-      if (part.mine) MappedFile::fetch(piece);
-      passed += piece.size();
-    }
-    if (part.kept.empty()) continue;
-    if (part.mine) {
-      if (hashes_ != nullptr) hashes_->take(part.kept);
-      MappedFile::release(part.bytes);
-    }
-    taken(part.bytes.size());
+    if (!wait_for_room(passed) || !fetch(part)) return;
+    passed += part.bytes.size();
+    if (!part.kept.empty()) taken(part.bytes.size());
   }
+}
+
+bool ReadAhead::fetch(const FilePart& part) {
+  constexpr std::size_t kPiece = std::size_t{1} << 20;
+  if (!part.mine) return true;
+  TensorHash hash(part.kept);
+  for (std::size_t at = 0; at < part.bytes.size(); at += kPiece) {
+    if (stopped()) return false;
+    const auto piece = part.bytes.subspan(at, std::min(kPiece, part.bytes.size() - at));
+    MappedFile::fetch(piece);
+    if (part.kept.empty()) continue;
+    if (hashes_ != nullptr) hash.add(piece);
+    MappedFile::release(piece);
+  }
+  if (hashes_ != nullptr && !part.kept.empty()) hashes_->take(part.kept, hash);
+  return true;
 }
 
 }  // namespace gracemoe

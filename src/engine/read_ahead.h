@@ -32,8 +32,9 @@ std::vector<FilePart> loading_order(const Checkpoint& checkpoint, const ModelCon
 
 class ReadAhead {
  public:
-  // Starts fetching, on a thread of its own, at most `window` bytes ahead of what has been taken.
-  // That thread takes what is kept, for `hashes` (null: none) too, and lets go of its pages.
+  // Starts fetching, on a thread of its own, at most `window` bytes ahead of what has been taken,
+  // and to the end of the tensor it is in, whose pages stay until all of it is packed. That thread
+  // takes what is kept, for `hashes` (null: none) too, and lets go of its pages as it goes.
   ReadAhead(std::vector<FilePart> parts, std::size_t window, std::shared_ptr<SharedHashes> hashes);
   ~ReadAhead();
   ReadAhead(const ReadAhead&) = delete;
@@ -45,7 +46,9 @@ class ReadAhead {
 
  private:
   void fetch();
+  bool fetch(const FilePart& part);  // false: it shall stop
   bool wait_for_room(std::size_t passed);
+  bool stopped();
   void end(bool at_once);
 
   const std::vector<FilePart> parts_;

@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <initializer_list>
+#include <new>
 
 #include "base/hash.h"
 #include "model/fingerprint.h"
@@ -11,10 +12,10 @@
 namespace gracemoe {
 namespace {
 
-// Never 0.
 std::uint64_t hash_tensor(const std::string& name, std::span<const std::byte> bytes) {
-  const std::uint64_t seed = hash_bytes(std::as_bytes(std::span(name)));
-  return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed) | 1;
+  TensorHash hash(name);
+  hash.add(bytes);
+  return hash.value();
 }
 
 std::uint64_t positions_hash(const ModelConfig& config) {
@@ -28,8 +29,25 @@ std::uint64_t positions_hash(const ModelConfig& config) {
 
 }  // namespace
 
+TensorHash::TensorHash(const std::string& name) : state_(XXH3_createState()) {
+  if (!state_) throw std::bad_alloc();
+  XXH3_64bits_reset_withSeed(state_.get(), hash_bytes(std::as_bytes(std::span(name))));
+}
+
+void TensorHash::add(std::span<const std::byte> piece) {
+  XXH3_64bits_update(state_.get(), piece.data(), piece.size());
+}
+
+std::uint64_t TensorHash::value() const {
+  return XXH3_64bits_digest(state_.get()) | 1;
+}
+
+void TensorHash::Free::operator()(XXH3_state_s* state) const {
+  XXH3_freeState(state);
+}
+
 SharedHashes::SharedHashes(const Checkpoint& checkpoint, int member, int members)
-    : mapped_(checkpoint.in_files()) {
+    : mapped_(checkpoint.in_files()), members_(members) {
   int next = 0;
   for (const auto& [name, tensor] : checkpoint.all()) {
     if (is_expert_tensor(name)) continue;
@@ -41,6 +59,11 @@ void SharedHashes::take(const std::string& name) {
   const auto found = mine_.find(name);
   if (found != mine_.end() && found->second.hash == 0)
     found->second.hash = hash_tensor(name, found->second.bytes);
+}
+
+void SharedHashes::take(const std::string& name, const TensorHash& hash) {
+  const auto found = mine_.find(name);
+  if (found != mine_.end()) found->second.hash = hash.value();
 }
 
 bool SharedHashes::taken(const std::string& name) const {

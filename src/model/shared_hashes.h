@@ -4,13 +4,30 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 
 #include "model/checkpoint.h"
 #include "model/model_config.h"
 
+struct XXH3_state_s;
+
 namespace gracemoe {
+
+// Of one tensor, whose bytes come in order, in pieces of any sizes.
+class TensorHash {
+ public:
+  explicit TensorHash(const std::string& name);
+  void add(std::span<const std::byte> piece);
+  std::uint64_t value() const;  // never 0
+
+ private:
+  struct Free {
+    void operator()(XXH3_state_s* state) const;
+  };
+  std::unique_ptr<XXH3_state_s, Free> state_;
+};
 
 class SharedHashes {
  public:
@@ -18,9 +35,12 @@ class SharedHashes {
   // the order of their names. The checkpoint outlives it.
   SharedHashes(const Checkpoint& checkpoint, int member, int members);
   bool mine(const std::string& name) const { return mine_.contains(name); }
+  int members() const { return members_; }
   // Hashes a tensor, if it is this member's, because its bytes are at hand now. Different tensors
   // may be taken by several threads at once.
   void take(const std::string& name);
+  // The same of one whose hash has been made piece by piece.
+  void take(const std::string& name, const TensorHash& hash);
   // Whether it has been hashed. Not while others take.
   bool taken(const std::string& name) const;
   // The sum of this member's hashes, each with its tensor's name in it. Reads what has not been
@@ -33,6 +53,7 @@ class SharedHashes {
     std::uint64_t hash = 0;  // 0: not yet
   };
   bool mapped_;
+  int members_;
   std::map<std::string, Entry> mine_;
 };
 

@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
 
 #include "base/files.h"
 #include "model/model_config.h"
@@ -32,6 +35,22 @@ TEST(SharedHashes, PartsOfAnyCutGiveTheSameSum) {
     EXPECT_EQ(sum, whole);
   }
   EXPECT_EQ(shared_digest(checkpoint, config), shared_digest(checkpoint, config, whole));
+}
+
+TEST(TensorHash, IsOfTheBytesNotOfThePieces) {
+  std::vector<std::byte> bytes(100'000);
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i * i >> 3);
+  const auto in_pieces = [&](const std::string& name, std::size_t piece) {
+    TensorHash hash(name);
+    for (std::size_t at = 0; at < bytes.size(); at += piece)
+      hash.add(std::span(bytes).subspan(at, std::min(piece, bytes.size() - at)));
+    return hash.value();
+  };
+  const std::uint64_t whole = in_pieces("a", bytes.size());
+  for (const std::size_t piece : {999U, 4096U, 65536U}) EXPECT_EQ(in_pieces("a", piece), whole);
+  EXPECT_NE(in_pieces("b", 4096), whole);
+  bytes[70'000] ^= std::byte{1};
+  EXPECT_NE(in_pieces("a", 4096), whole);
 }
 
 TEST(SharedHashes, AnyBitOfWhatAllLoadCounts) {

@@ -74,6 +74,9 @@ struct ProductKernels {
   // Multiplies and adds in registers only, `rounds` times, to see how fast the machine can do
   // products of this kind; returns how many multiply-adds that were. Writes 16 floats.
   double (*saturate)(std::size_t rounds, float* out) = nullptr;
+  // How many panels a call with a lone tile should get: at most these, and no fewer than those
+  // where there are more. At most kBlockTiles.
+  std::size_t most_panels = 4, fewest_panels = 1;
 };
 
 constexpr std::size_t kMaxQueries = 16;  // of one attention tile

@@ -18,6 +18,9 @@ constexpr std::size_t kTileRows = 6;
 constexpr std::size_t kWideRows = 3;
 constexpr std::size_t kWideVectors = 4;
 constexpr std::size_t kHalfRows = 0;
+constexpr std::size_t kLonePanels = 3;
+constexpr std::size_t kNearRows = 3;
+constexpr std::size_t kNear = 512;      // bytes a row
 constexpr std::size_t kQueryGroup = 4;  // of attention; two vectors of sums each
 
 #include "compute/cpu/exponential.inc"
@@ -37,6 +40,10 @@ Kernels table() {
   kernels.int8 = {
       WeightFormat::kInt8, kTileRows, sizeof(std::int16_t), pack_int8<std::byte>, pack_int8<float>,
       multiply_int8,       gate_rows, saturate_int8};
+  for (ProductKernels* product : {&kernels.rounded, &kernels.exact}) {
+    product->most_panels = 2 * kLonePanels;
+    product->fewest_panels = kLonePanels;
+  }
   kernels.rms_norm = rms_norm;
   kernels.rotate = rotate;
   kernels.store = store_rows;

@@ -151,7 +151,8 @@ class PackedExperts final : public ExpertGroup {
     const auto runs = blocks_by_expert(wave.blocks);
     std::size_t sharing = 0;
     for (const auto& run : runs) sharing = std::max(sharing, run.size());
-    const std::size_t parts = panel_parts(threads_, wave.blocks.size(), sharing, shape.panels());
+    const std::size_t parts =
+        panel_parts(threads_, wave.blocks.size(), sharing, shape.panels(), product_.most_panels);
     const Cut panels(shape.panels(), (shape.panels() + parts - 1) / parts);
     struct Item {
       const Block* block;
@@ -200,7 +201,7 @@ class PackedExperts final : public ExpertGroup {
     std::byte* h = (repacks() ? wave.h_values : wave.h).data() + wave.offset(block) * h_bytes;
     const Cut& tiles = block.tiles;
     for_each_panels(
-        tiles.parts(), first, last, [&](std::size_t panel, std::size_t count, bool more) {
+        product_, tiles.parts(), first, last, [&](std::size_t panel, std::size_t count, bool more) {
           Sums sums;
           const std::size_t stride = count * kPanel;
           multiply({tiles, 0, tiles.parts(), x, x_row_bytes(), sums, stride}, hidden_,
@@ -218,7 +219,7 @@ class PackedExperts final : public ExpertGroup {
   void down(const Wave& wave, const Block& block, std::size_t first, std::size_t last) const {
     const std::byte* h = wave.h.data() + wave.offset(block) * h_row_bytes();
     const Cut& tiles = block.tiles;
-    for_each_panels(tiles.parts(), first, last,
+    for_each_panels(product_, tiles.parts(), first, last,
                     [&](std::size_t panel, std::size_t count, bool more) {
                       Sums sums;
                       const std::size_t stride = count * kPanel;

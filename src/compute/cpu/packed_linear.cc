@@ -60,11 +60,11 @@ class PackedLinear final : public Linear {
                    const std::size_t part = item / blocks.parts();
                    const std::size_t block = item % blocks.parts();
                    const Rows block_rows{tiles, blocks.first(block), blocks.size(block)};
-                   for_each_panels(block_rows.count, panels.first(part), panels.first(part + 1),
-                                   [&](std::size_t panel, std::size_t count, bool more) {
-                                     multiply(packed.data(), block_rows, panel, count, more,
-                                              y.data());
-                                   });
+                   for_each_panels(
+                       kernels_, block_rows.count, panels.first(part), panels.first(part + 1),
+                       [&](std::size_t panel, std::size_t count, bool more) {
+                         multiply(packed.data(), block_rows, panel, count, more, y.data());
+                       });
                  });
   }
 
@@ -80,7 +80,8 @@ class PackedLinear final : public Linear {
   std::size_t row_bytes() const { return kernels_.row_bytes(shape_.in); }
 
   std::size_t panels_a_part(std::size_t blocks) const {
-    const std::size_t parts = panel_parts(threads_, blocks, blocks, shape_.panels());
+    const std::size_t parts =
+        panel_parts(threads_, blocks, blocks, shape_.panels(), kernels_.most_panels);
     return (shape_.panels() + parts - 1) / parts;
   }
 

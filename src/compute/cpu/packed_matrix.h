@@ -72,20 +72,20 @@ class Cut {
   std::size_t items_, parts_;
 };
 
-// Panels that a lone tile takes at once.
-constexpr std::size_t kPanelGroup = 4;
-static_assert(kPanelGroup <= kBlockTiles);
-// Of one panel for the tiles of a block, or of kPanelGroup for one: 12 KB.
+// Of one panel for the tiles of a block, or of most_panels for one: 12 KB.
 using Sums = float[kBlockTiles * kMaxTileRows * kPanel];
 
 // use(panel, count, more) for all panels of [first, last), of which `count` are multiplied at once:
-// one with several tiles, at most kPanelGroup with a lone one. `more`: whether others follow.
+// one with several tiles, as many as the kernels ask for with a lone one. `more`: whether others
+// follow.
 template <class Use>
-void for_each_panels(std::size_t tiles, std::size_t first, std::size_t last, const Use& use) {
-  const std::size_t group = tiles > 1 ? 1 : kPanelGroup;
-  for (std::size_t panel = first; panel < last; panel += group) {
-    const std::size_t count = std::min(group, last - panel);
-    use(panel, count, panel + count < last);
+void for_each_panels(const ProductKernels& kernels, std::size_t tiles, std::size_t first,
+                     std::size_t last, const Use& use) {
+  const std::size_t most = tiles > 1 ? 1 : kernels.most_panels;
+  for (std::size_t panel = first, count = 0; panel < last; panel += count) {
+    const std::size_t left = last - panel;
+    count = left <= most ? left : std::min(most, left - (tiles > 1 ? 1 : kernels.fewest_panels));
+    use(panel, count, count < left);
   }
 }
 
@@ -115,16 +115,16 @@ constexpr std::size_t kSharedPanels = 16;
 
 // Into how many parts the panels of each of `blocks` blocks are cut, of which `sharing` at most
 // have the same: 4 parts for every thread at least, and 64, so that the last part leaves none
-// waiting for long, as far as a part keeps kPanelGroup panels. (Whole experts would not do: 9 of
+// waiting for long, as far as a part keeps `fewest` panels. (Whole experts would not do: 9 of
 // them on 2 threads take as long as 10.)
 inline std::size_t panel_parts(int threads, std::size_t blocks, std::size_t sharing,
-                               std::size_t panels) {
+                               std::size_t panels, std::size_t fewest) {
   const std::size_t shared = sharing > 1 ? (panels + kSharedPanels - 1) / kSharedPanels : 1;
   if (threads <= 1 || blocks == 0) return shared;
   const auto parts = [&](std::size_t a_thread) {
     return (a_thread * static_cast<std::size_t>(threads) + blocks - 1) / blocks;
   };
-  return std::max({std::min(parts(4), panels), std::min(parts(64), panels / kPanelGroup), shared});
+  return std::max({std::min(parts(4), panels), std::min(parts(64), panels / fewest), shared});
 }
 
 }  // namespace gracemoe
