@@ -78,6 +78,14 @@ void Clerk::count_rows(int to, const RowSet& set, std::size_t payload_bytes,
   if (!same_node(to)) counters.cross_node_rows += set.rows();
 }
 
+void Clerk::received_rows(int from, std::size_t payload_bytes) {
+  if (!same_node(from)) counted().dispatch_received += static_cast<std::int64_t>(payload_bytes);
+}
+
+void Clerk::received_reply(int from, std::size_t payload_bytes) {
+  if (!same_node(from)) counted().combine_received += static_cast<std::int64_t>(payload_bytes);
+}
+
 void Clerk::count_reply(int to, std::size_t payload_bytes, std::size_t all_bytes) {
   LayerCounters& counters = counted();
   count(counters.combine_payload, counters.combine_metadata, to, payload_bytes, all_bytes);

@@ -31,6 +31,9 @@ class Clerk {
   // A message to `to` of which so many bytes are rows or sums.
   void count_rows(int to, const RowSet& set, std::size_t payload_bytes, std::size_t all_bytes);
   void count_reply(int to, std::size_t payload_bytes, std::size_t all_bytes);
+  // So many bytes of rows or sums came from `from`.
+  void received_rows(int from, std::size_t payload_bytes);
+  void received_reply(int from, std::size_t payload_bytes);
   LayerCounters& counted() { return counters_->layers[static_cast<std::size_t>(layer_)]; }
 
   const ExchangeOptions& options() const { return options_; }

@@ -1,5 +1,6 @@
 // What a device counts in dispatch and combine, per MoE layer (method.md section 7). Bytes are
-// those this device *sends*; sums over devices therefore count every byte once.
+// those this device *sends*, where nothing else is said; sums over devices therefore count every
+// byte once.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -14,9 +15,10 @@ struct TrafficBytes {
 struct LayerCounters {
   std::int64_t tokens = 0;   // tokens at home here that passed this layer
   std::int64_t entries = 0;  // (token, expert instance) pairs computed here: the device's load
-  TrafficBytes dispatch_payload, combine_payload;    // rows and partial sums
-  TrafficBytes dispatch_metadata, combine_metadata;  // headers, routing entries
-  std::int64_t cross_node_rows = 0;                  // rows sent to other nodes in dispatch
+  TrafficBytes dispatch_payload, combine_payload;            // rows and partial sums
+  TrafficBytes dispatch_metadata, combine_metadata;          // headers, routing entries
+  std::int64_t dispatch_received = 0, combine_received = 0;  // payload from other nodes
+  std::int64_t cross_node_rows = 0;                          // rows sent to other nodes in dispatch
   // Times that this device copied a row for other devices of its node, to a message or to shared
   // memory.
   std::int64_t intra_row_copies = 0;

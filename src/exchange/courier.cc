@@ -39,7 +39,8 @@ std::vector<Arrival> Courier::trade_rows(const Outbox& outbox, std::span<const i
     arrival.from = message.from;
     arrival.bytes = std::move(message.bytes);
     const RowFormat format = clerk_.format_between(arrival.from, self(), phase.to_gateways);
-    read_rows(arrival.bytes, its_stamp, arrival.from, format, arrival.set);
+    clerk_.received_rows(arrival.from,
+                         read_rows(arrival.bytes, its_stamp, arrival.from, format, arrival.set));
   }
   return arrivals;
 }
@@ -76,11 +77,13 @@ void Courier::trade_replies(std::span<const int> to, std::span<const int> from,
       const RowSet& sent = outbox.rows_to(message.from);
       decode_packed_reply(message.bytes, its_stamp, message.from, sent, RowRange::all(sent), rule(),
                           replies);
+      clerk_.received_reply(message.from, packed_reply_payload(message.bytes, sent.rows()));
       continue;
     }
     replies.messages[rank] = std::move(message.bytes);
     replies.from[rank] = decode_reply(replies.messages[rank], its_stamp, message.from,
                                       outbox.reply_units(message.from), clerk_.row_bytes());
+    clerk_.received_reply(message.from, replies.messages[rank].size() - sizeof(WireHeader));
   }
 }
 

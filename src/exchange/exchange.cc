@@ -78,6 +78,9 @@ Overlap parse_overlap(const std::string& text) {
 const char* to_string(Overlap overlap) {
   return name_of(kOverlaps, overlap);
 }
+Overlap overlap_on(Overlap overlap, const Topology& topology) {
+  return overlap == Overlap::kAuto && topology.nodes() == 1 ? Overlap::kNone : overlap;
+}
 Intra parse_intra(const std::string& text) {
   return parse_name(kIntras, "intra", text);
 }
@@ -107,9 +110,7 @@ std::unique_ptr<Exchange> make_exchange(const ExchangeOptions& options, const To
     }
   }
   const bool shares = options.intra != Intra::kMpi && topology.devices() > topology.nodes();
-  const bool overlaps =
-      options.overlap == Overlap::kAuto ? topology.nodes() > 1 : options.overlap != Overlap::kNone;
-  if (overlaps || shares) {
+  if (shares || overlap_on(options.overlap, topology) != Overlap::kNone) {
     return make_overlapped_exchange(options, topology, transport);
   }
   if (options.kind == ExchangeKind::kHierarchical) {

@@ -62,6 +62,8 @@ enum class Overlap {
 };
 Overlap parse_overlap(const std::string& text);  // "none", "stage", "batch", "auto"; Error (kUsage)
 const char* to_string(Overlap overlap);
+// What it comes to on a topology: kAuto on one node is kNone.
+Overlap overlap_on(Overlap overlap, const Topology& topology);
 
 // How rows reach the other devices of a node.
 enum class Intra {

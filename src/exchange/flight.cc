@@ -207,8 +207,8 @@ void Flight::take_transit(int from, Bytes bytes) {
   split.rows_replied.resize(static_cast<std::size_t>(transport_.size()));
   split.replies_awaited = static_cast<int>(paths_.neighbours.size());
   for (const int rank : paths_.neighbours) split.outbox.set_rule(rank, rule_towards(rank));
-  read_rows(transit.bytes, clerk_.stamp(phase(Kind::kRowsCross)), from,
-            format_between(from, clerk_.self(), true), split.set);
+  clerk_.received_rows(from, read_rows(transit.bytes, clerk_.stamp(phase(Kind::kRowsCross)), from,
+                                       format_between(from, clerk_.self(), true), split.set));
   share_rows(split.set, split.set.rows() > 0 ? split.set.row[0] : nullptr);
   split.shares = split.outbox.add(split.set, paths_.next_hop, Copies::kPerRank);
   for (const int rank : paths_.neighbours)
@@ -228,8 +228,8 @@ void Flight::take_arrival(int from, Bytes bytes, bool handed_on) {
   arrivals_.push_back(
       std::unique_ptr<Arrival>(new Arrival{from, origin, handed_on, std::move(bytes), {}}));
   Arrival& arrival = *arrivals_.back();
-  read_rows(arrival.bytes, clerk_.stamp(phase(kind), origin), from,
-            format_between(from, clerk_.self(), false), arrival.set);
+  clerk_.received_rows(from, read_rows(arrival.bytes, clerk_.stamp(phase(kind), origin), from,
+                                       format_between(from, clerk_.self(), false), arrival.set));
   if (arrival.set.entries() > 0)
     waiting_.push_back({nullptr, &arrival});
   else

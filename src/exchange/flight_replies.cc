@@ -88,8 +88,10 @@ void Flight::take_reply_part(Split& split, int from, RowRange rows, const Stamp&
   const auto at = static_cast<std::size_t>(from);
   const RowSet& set = split.outbox.rows_to(from);
   Replies& replies = split.replies;
-  if (clerk_.packs_replies(from))
-    return decode_packed_reply(bytes, stamp, from, set, rows, clerk_.rule(), replies);
+  if (clerk_.packs_replies(from)) {
+    decode_packed_reply(bytes, stamp, from, set, rows, clerk_.rule(), replies);
+    return clerk_.received_reply(from, packed_reply_payload(bytes, rows.count()));
+  }
   const int all = split.outbox.reply_units(from);
   const std::span<const std::byte> shared = shared_with(from, from);
   if (!shared.empty()) {
@@ -100,6 +102,7 @@ void Flight::take_reply_part(Split& split, int from, RowRange rows, const Stamp&
   Bytes& message = replies.messages[at];
   const int units = reply_units(set, clerk_.rule(), rows);
   const std::byte* its = decode_reply(bytes, stamp, from, units, clerk_.row_bytes());
+  clerk_.received_reply(from, bytes.size() - sizeof(WireHeader));
   if (rows.count() == set.rows()) {
     message = std::move(bytes);
     replies.from[at] = its;

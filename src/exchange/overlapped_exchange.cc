@@ -13,9 +13,8 @@ namespace {
 constexpr std::size_t kSharedBytes = std::size_t{2} << 30;
 
 int lanes_of(Overlap overlap, const Topology& topology) {
-  const bool two =
-      overlap == Overlap::kBatch || (overlap == Overlap::kAuto && topology.nodes() > 1);
-  return two ? 2 : 1;
+  const Overlap here = overlap_on(overlap, topology);
+  return here == Overlap::kBatch || here == Overlap::kAuto ? 2 : 1;
 }
 
 class OverlappedExchange final : public Exchange {

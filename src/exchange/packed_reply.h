@@ -23,5 +23,9 @@ std::size_t encode_packed_reply(const RowSet& set, RowRange rows, std::span<cons
 // expected of the whole set.
 void decode_packed_reply(std::span<const std::byte> bytes, const Stamp& stamp, int sender,
                          const RowSet& set, RowRange rows, ReplyRule rule, Replies& replies);
+// How many bytes of a reply to so many rows, which has been decoded, are rows and sums.
+inline std::size_t packed_reply_payload(std::span<const std::byte> bytes, int rows) {
+  return bytes.size() - sizeof(WireHeader) - static_cast<std::size_t>(rows);
+}
 
 }  // namespace gracemoe

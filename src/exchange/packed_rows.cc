@@ -63,10 +63,12 @@ std::size_t write_rows(const RowSet& set, const Stamp& stamp, int sender, const 
   return format.packed_rows ? pack_message(format, message) : payload;
 }
 
-void read_rows(Bytes& message, const Stamp& stamp, int sender, const RowFormat& format,
-               RowSet& set) {
+std::size_t read_rows(Bytes& message, const Stamp& stamp, int sender, const RowFormat& format,
+                      RowSet& set) {
+  const std::size_t bytes = message.size();
   if (format.packed_rows) unpack_message(stamp, sender, format, message);
   decode_rows(message, stamp, sender, format, set);
+  return bytes - rows_begin(header_of(message), format);
 }
 
 }  // namespace gracemoe

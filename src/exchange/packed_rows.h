@@ -11,10 +11,11 @@ std::size_t pack_message(const RowFormat& format, Bytes& message);
 // Gives back what pack_message() was given; leaves every other message as it is. Error as
 // decode_rows() if the rows cannot be right; no more memory is taken than twice the message's.
 void unpack_message(const Stamp& stamp, int sender, const RowFormat& format, Bytes& message);
-// encode_rows(), packed where the format allows and it gains; decode_rows() of either.
+// encode_rows(), packed where the format allows and it gains; decode_rows() of either. Both return
+// how many of the message's bytes are rows.
 std::size_t write_rows(const RowSet& set, const Stamp& stamp, int sender, const RowFormat& format,
                        Bytes& message);
-void read_rows(Bytes& message, const Stamp& stamp, int sender, const RowFormat& format,
-               RowSet& set);
+std::size_t read_rows(Bytes& message, const Stamp& stamp, int sender, const RowFormat& format,
+                      RowSet& set);
 
 }  // namespace gracemoe

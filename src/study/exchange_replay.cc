@@ -57,6 +57,7 @@ class Replay {
     for (int round = 0; round < options_.rounds; ++round) {
       exchange_->reset_counters();
       seconds_.clear();
+      crossings_.clear();
       for (std::int64_t step = 0; step < result.steps; ++step) {
         take_step(step);
         if (options_.progress) options_.progress(round * result.steps + step + 1);
@@ -64,6 +65,7 @@ class Replay {
       result.rounds.push_back(times_of_round());
     }
     result.counters = gather_vectors(transport_, exchange_->counters().layers, 0);
+    result.crossings = gather_vectors(transport_, crossings_, 0);
     return result;
   }
 
@@ -74,6 +76,7 @@ class Replay {
     count_ = std::min(most, tokens_.tokens() - begin_);
     make_rows();
     for (int layer = 0; layer < tokens_.layers; ++layer) {
+      const LayerCounters before = exchange_->counters().layers[static_cast<std::size_t>(layer)];
       choose(layer);
       const TokenRoutes routes{
           static_cast<int>(count_), tokens_.top_k, expert_, weight_, device_, grid_};
@@ -87,8 +90,16 @@ class Replay {
       start = wall_seconds();
       exchange_->combine(outputs_, out_);
       seconds_.push_back(wall_seconds() - start);
+      note_crossings(before, exchange_->counters().layers[static_cast<std::size_t>(layer)]);
       check(layer);
     }
+  }
+
+  void note_crossings(const LayerCounters& before, const LayerCounters& now) {
+    crossings_.push_back({now.dispatch_payload.cross_node - before.dispatch_payload.cross_node,
+                          now.dispatch_received - before.dispatch_received});
+    crossings_.push_back({now.combine_payload.cross_node - before.combine_payload.cross_node,
+                          now.combine_received - before.combine_received});
   }
 
   void make_rows() {
@@ -183,7 +194,8 @@ class Replay {
   std::vector<std::uint16_t> expert_;
   std::vector<float> weight_;
   std::vector<std::int32_t> device_;
-  std::vector<double> seconds_;  // [steps, layers, 2] of this round: dispatch, combine
+  std::vector<Crossing> crossings_;  // [steps, layers, 2] of this round
+  std::vector<double> seconds_;      // [steps, layers, 2] of this round: dispatch, combine
 };
 
 }  // namespace

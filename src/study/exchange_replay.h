@@ -29,11 +29,18 @@ struct ReplayTimes {
   double total_s() const { return dispatch_s + combine_s; }
 };
 
+// Payload that a device exchanges with other nodes.
+struct Crossing {
+  std::int64_t sent = 0, received = 0;
+};
+
 struct ReplayResult {
   std::int64_t steps = 0;           // of a round, each with all layers
   std::vector<ReplayTimes> rounds;  // the same on every rank
   // [devices][layers] of one round; on rank 0, empty elsewhere.
   std::vector<std::vector<LayerCounters>> counters;
+  // [devices] of one round, on rank 0: bytes of payload of each step, layer, dispatch and combine.
+  std::vector<std::vector<Crossing>> crossings;
 };
 
 // Steps of a round. Collective.

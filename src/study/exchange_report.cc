@@ -28,28 +28,32 @@ void add(LayerCounters& sum, const LayerCounters& more) {
   sum.messages += more.messages;
 }
 
-using Bytes = std::vector<std::int64_t>;
+using PerNode = std::vector<Crossing>;
 
-std::int64_t most(const Bytes& bytes) {
-  return *std::max_element(bytes.begin(), bytes.end());
+std::int64_t busier_direction(const PerNode& nodes) {
+  std::int64_t most = 0;
+  for (const Crossing& node : nodes) most = std::max({most, node.sent, node.received});
+  return most;
 }
 
-// What each node sends to others, and how much the busiest sends in each phase of each layer.
+// Of the busiest node over all, and of the busiest of each phase of a step and layer.
 void count_links(const ExchangeReport& report, ExchangeFigures& figures) {
-  const auto nodes = static_cast<std::size_t>(report.topology.nodes());
-  const auto& counters = report.result.counters;
-  Bytes all(nodes);
-  for (std::size_t l = 0; l < counters.front().size(); ++l) {
-    Bytes out(nodes), back(nodes);
-    for (std::size_t d = 0; d < counters.size(); ++d) {
-      const auto node = static_cast<std::size_t>(report.topology.node_of(static_cast<int>(d)));
-      out[node] += counters[d][l].dispatch_payload.cross_node;
-      back[node] += counters[d][l].combine_payload.cross_node;
+  const auto& crossings = report.result.crossings;
+  const auto node_of = [&](std::size_t device) {
+    return static_cast<std::size_t>(report.topology.node_of(static_cast<int>(device)));
+  };
+  PerNode all(static_cast<std::size_t>(report.topology.nodes()));
+  for (std::size_t i = 0; i < crossings.front().size(); ++i) {
+    PerNode phase(all.size());
+    for (std::size_t d = 0; d < crossings.size(); ++d) {
+      for (Crossing* node : {&phase[node_of(d)], &all[node_of(d)]}) {
+        node->sent += crossings[d][i].sent;
+        node->received += crossings[d][i].received;
+      }
     }
-    for (std::size_t n = 0; n < nodes; ++n) all[n] += out[n] + back[n];
-    figures.busiest_by_phase_bytes += most(out) + most(back);
+    figures.busiest_by_phase_bytes += busier_direction(phase);
   }
-  figures.busiest_link_bytes = most(all);
+  figures.busiest_link_bytes = busier_direction(all);
 }
 
 OrderedJson json_of(const TrafficBytes& payload, const TrafficBytes& metadata) {
@@ -106,7 +110,9 @@ std::string exchange_text(const ExchangeReport& report) {
       with_commas(f.sent.intra_row_copies), with_commas(f.sent.messages));
   if (f.bound_s > 0)
     text += fmt::format(
-        "bound: {} from the busiest node at {:.6g} Mbit/s take {:.3f} s; {:.2f} times that\n"
+        "bound: {} in the busier direction of the busiest node at {:.6g} Mbit/s take {:.3f} s; "
+        "{:.2f} "
+        "times that\n"
         "phase by phase, each of its own busiest node: {:.3f} s; {:.2f} times that\n",
         human_bytes(static_cast<double>(f.busiest_link_bytes)), report.link_bits_per_s / 1e6,
         f.bound_s, f.over_bound, f.bound_by_phase_s, f.median.total_s() / f.bound_by_phase_s);

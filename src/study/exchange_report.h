@@ -21,11 +21,11 @@ struct ExchangeFigures {
   ReplayTimes median;  // the round of median total
   double fastest_s = 0, slowest_s = 0;
   LayerCounters sent;                   // all devices and layers, one round
-  std::int64_t busiest_link_bytes = 0;  // payload of the node that sends most to other nodes
+  std::int64_t busiest_link_bytes = 0;  // payload, busier direction of the busiest node's link
   // Those bytes at the line rate, and the median round's total over it; 0: unknown.
   double bound_s = 0, over_bound = 0;
-  // The same where dispatch and combine of a layer each wait for the node that sends most in it:
-  // with devices unequally loaded, one direction is busier out and the other back.
+  // The same where every dispatch and combine waits for the busiest direction in it: a device with
+  // much work receives most in a dispatch and sends most in a combine, and no step is like another.
   std::int64_t busiest_by_phase_bytes = 0;
   double bound_by_phase_s = 0;
 };

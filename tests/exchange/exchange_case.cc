@@ -154,6 +154,8 @@ void check_counters(const ExchangeCase& c, int device, const ExchangeCounters& c
     check_equal(got.cross_node_rows, wanted.cross_node_rows, c, "rows between nodes");
     check_traffic(got.dispatch_payload, wanted.dispatch_payload, c, "dispatch payload");
     check_traffic(got.combine_payload, wanted.combine_payload, c, "combine payload");
+    check_equal(got.dispatch_received, wanted.dispatch_received, c, "dispatch received");
+    check_equal(got.combine_received, wanted.combine_received, c, "combine received");
     check_equal(got.intra_row_copies, wanted.intra_row_copies, c, "copies of rows inside nodes");
     // At most k entries of 8 bytes, a count and a grid a row, a header and padding a message; 8
     // bytes for a row's place in shared memory.

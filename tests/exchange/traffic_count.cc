@@ -68,8 +68,9 @@ class TrafficCount {
     for (const auto& [ends, rows] : packable_) {
       Bytes packed(packed_rows_bound(rows.size() / 2));
       const std::byte* end = pack_rows(rows.data(), rows.size() / 2, packed.data());
-      at(ends.first).dispatch_payload.cross_node +=
-          std::min<std::int64_t>(std::ssize(rows), end - packed.data());
+      const auto bytes = std::min<std::int64_t>(std::ssize(rows), end - packed.data());
+      at(ends.first).dispatch_payload.cross_node += bytes;
+      at(ends.second).dispatch_received += bytes;
     }
     packable_.clear();
   }
@@ -97,7 +98,10 @@ class TrafficCount {
       return;
     }
     at(from).cross_node_rows += count;
-    if (!packs(Packing::kRows)) traffic.cross_node += bytes;
+    if (!packs(Packing::kRows)) {
+      traffic.cross_node += bytes;
+      at(to).dispatch_received += bytes;
+    }
     Bytes& message = packable_[{from, to}];
     for (int i = 0; i < count && packs(Packing::kRows); ++i)
       message.insert(message.end(), row_.begin(), row_.end());
@@ -114,6 +118,7 @@ class TrafficCount {
     }
     TrafficBytes& traffic = at(from).combine_payload;
     (same_node(from, to) ? traffic.intra_node : traffic.cross_node) += bytes;
+    if (!same_node(from, to)) at(to).combine_received += bytes;
   }
 
   // The weighted output of slot s of token t, on the grid.

@@ -45,6 +45,7 @@ first_named() {
 
 one_run() {  # NUMBER WAY RANK
   local way=$2 rank=$3 launcher code process
+  : >"$log"  # here, not when the other process comes to it: its ranks are looked for at once
   timeout --kill-after=5 120 "$mpiexec" -n 4 "$program" "$seconds" $((seed * 1000 + $1)) "$timeout" 2x2 >"$log" 2>&1 &
   launcher=$!
   for _ in $(seq 300); do
@@ -53,7 +54,7 @@ one_run() {  # NUMBER WAY RANK
   done
   process=$(rank_process "$rank")
   if [[ -z $process ]]; then
-    echo "run $1: the ranks did not start"
+    echo "run $1: the ranks did not start: $(head -c 600 "$log" | tr '\n' ' ')"
     wait "$launcher"
     return 1
   fi
