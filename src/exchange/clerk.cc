@@ -1,7 +1,6 @@
 #include "exchange/clerk.h"
 
 #include <algorithm>
-#include <climits>
 #include <string>
 
 #include "base/hash.h"
@@ -10,7 +9,7 @@ namespace gracemoe {
 namespace {
 
 // About 0.1 ms of packing, and 1 ms of a link of 1 Gbit/s.
-constexpr int kNumbersOfAReplyPart = 1 << 16;
+constexpr int kNumbersOfAPart = 1 << 16;
 
 std::uint32_t config_hash(const ExchangeOptions& options, const Topology& topology) {
   std::string text;
@@ -59,8 +58,8 @@ RowFormat Clerk::format_between(int from, int to, bool gateway) const {
   return format;
 }
 
-int Clerk::rows_of_a_reply_part(int rank) const {
-  return same_node(rank) ? INT_MAX : std::max(1, kNumbersOfAReplyPart / options_.hidden);
+int Clerk::rows_of_a_part() const {
+  return std::max(1, kNumbersOfAPart / options_.hidden);
 }
 
 void Clerk::count(TrafficBytes& payload, TrafficBytes& metadata, int to, std::size_t payload_bytes,

@@ -1,5 +1,6 @@
 // Stamps, formats and counts the messages of one exchange or lane.
 #pragma once
+#include <climits>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -27,7 +28,8 @@ class Clerk {
   }
   // Replies between nodes travel in parts, so that the first is on the wire, and unpacked at home,
   // while the others are made: after so many rows a new message begins.
-  int rows_of_a_reply_part(int rank) const;
+  int rows_of_a_part() const;
+  int rows_of_a_reply_part(int rank) const { return same_node(rank) ? INT_MAX : rows_of_a_part(); }
   // A message to `to` of which so many bytes are rows or sums.
   void count_rows(int to, const RowSet& set, std::size_t payload_bytes, std::size_t all_bytes);
   void count_reply(int to, std::size_t payload_bytes, std::size_t all_bytes);

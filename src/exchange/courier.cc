@@ -83,6 +83,7 @@ void Courier::trade_replies(std::span<const int> to, std::span<const int> from,
     replies.messages[rank] = std::move(message.bytes);
     replies.from[rank] = decode_reply(replies.messages[rank], its_stamp, message.from,
                                       outbox.reply_units(message.from), clerk_.row_bytes());
+    replies.units_here[rank] = outbox.reply_units(message.from);
     clerk_.received_reply(message.from, replies.messages[rank].size() - sizeof(WireHeader));
   }
 }

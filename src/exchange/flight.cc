@@ -159,8 +159,9 @@ void Flight::share_rows(RowSet& set, const std::byte* first) {
   }
 }
 
-void Flight::pump() {
-  if (!open_) return;
+bool Flight::pump() {
+  if (!open_) return false;
+  bool taken = false;
   for (std::size_t i = 0; i < expected_.size();) {
     if (!expected_[i]->in.done) {
       ++i;
@@ -170,7 +171,9 @@ void Flight::pump() {
     const std::unique_ptr<Expected> message = std::move(expected_[i]);
     expected_.erase(expected_.begin() + static_cast<std::ptrdiff_t>(i));
     take(*message);
+    taken = true;
   }
+  return taken;
 }
 
 void Flight::take(Expected& message) {
@@ -415,6 +418,7 @@ void Flight::finish(std::span<float> out) {
   GM_CHECK(settled(), "finish before everything has come");
   while (add_up(out)) {
   }
+  GM_CHECK(rows_added_up_ == home_.set.rows(), "a row's results are missing");
   transits_.clear();
   arrivals_.clear();
   sent_.clear();

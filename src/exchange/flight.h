@@ -29,8 +29,9 @@ class Flight {
 
   bool open() const { return open_; }  // begun and not finished
   void begin(int layer, const TokenRoutes& routes, std::span<const std::byte> rows);
-  // Takes what has arrived since, and sends what that made ready.
-  void pump();
+  // Takes what has arrived since, and sends what that made ready; false if there was nothing.
+  // Sending looks at the messages: after true more may have arrived, here and in other flights.
+  bool pump();
   bool all_rows_here() const { return rows_awaited_ == 0; }
   // As Exchange. Rows that have arrived are gathered to one piece of work; `whole`: with those of
   // home, and only when all have arrived.
@@ -114,7 +115,6 @@ class Flight {
   std::size_t place_outputs(std::span<const Share> shares, const Replies& replies,
                             const Stamp& stamp, Bytes& message);
   void share_rows(RowSet& set, const std::byte* first);
-  void reset_split(Split& split, std::size_t replies);
 
   void take(Expected& message);
   void take_transit(int from, Bytes bytes);

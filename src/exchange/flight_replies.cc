@@ -9,13 +9,6 @@
 #include "exchange/packed_reply.h"
 
 namespace gracemoe {
-namespace {
-
-// Home looks at the messages again after adding up so many: a part's worth.
-constexpr int kNumbersToAddUp = 1 << 16;
-
-}  // namespace
-
 void Flight::send_reply(int to, Kind kind, const RowSet& set, std::span<const Share> shares,
                         const Replies& replies, int origin) {
   RowRange rows;
@@ -33,7 +26,8 @@ RowRange Flight::next_part(const RowSet& set, int first, int rank) const {
 void Flight::send_reply_part(int to, Kind kind, const RowSet& set, RowRange rows,
                              std::span<const Share> shares, const Replies& replies, int origin) {
   auto message = std::make_unique<Sent>();
-  const Stamp stamp = clerk_.stamp(phase(kind), origin);
+  Stamp stamp = clerk_.stamp(phase(kind), origin);
+  stamp.first_row = rows.first;
   std::size_t payload = 0;
   std::size_t beside = 0;  // payload that is not in the message
   if (clerk_.packs_replies(to)) {
@@ -75,7 +69,9 @@ void Flight::take_reply(Split& split, int from, Kind kind, Bytes bytes, int orig
   const auto at = static_cast<std::size_t>(from);
   const RowSet& set = split.outbox.rows_to(from);
   const RowRange rows = next_part(set, split.rows_replied[at], from);
-  take_reply_part(split, from, rows, clerk_.stamp(phase(kind), origin), std::move(bytes));
+  Stamp stamp = clerk_.stamp(phase(kind), origin);
+  stamp.first_row = rows.first;
+  take_reply_part(split, from, rows, stamp, std::move(bytes));
   split.rows_replied[at] = rows.last;
   if (rows.last < set.rows())
     expect(from, kind);
@@ -144,8 +140,7 @@ bool Flight::add_up(std::span<float> out) {
            "combine: out is not [tokens, hidden]");
   if (!home_.computed) return false;
   const int first = rows_added_up_;
-  const int enough =
-      std::min(set.rows() - first, std::max(1, kNumbersToAddUp / clerk_.options().hidden));
+  const int enough = std::min(set.rows() - first, clerk_.rows_of_a_part());
   const auto here = [&](const Share& share) { return home_.replies.here(share); };
   for (; rows_added_up_ < first + enough; ++rows_added_up_) {
     const auto r = static_cast<std::size_t>(rows_added_up_);

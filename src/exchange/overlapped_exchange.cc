@@ -110,7 +110,8 @@ class OverlappedExchange final : public Exchange {
 
   void progress() override {
     transport_.poll();
-    for (const auto& flight : flights_) flight->pump();
+    while (pump()) {
+    }
   }
 
   void wait() override {
@@ -131,9 +132,17 @@ class OverlappedExchange final : public Exchange {
     return *flights_[static_cast<std::size_t>(lane)];
   }
 
+  bool pump() {
+    bool taken = false;
+    for (const auto& flight : flights_) taken |= flight->pump();
+    return taken;
+  }
+
+  // Blocks only while nothing that has arrived is left to take.
   void wait_and_pump() {
+    if (pump()) return;
     transport_.wait();
-    for (const auto& flight : flights_) flight->pump();
+    pump();
   }
 
   // Time between begin() and finish() belongs to dispatch while rows are missing.

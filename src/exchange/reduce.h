@@ -16,7 +16,7 @@ struct Replies {
   Element partial_element = Element::kFloat32;  // of partial sums, as the ReplyRule says
   int hidden = 0;
   int self = 0;
-  std::vector<Bytes> messages;         // [ranks] as they came in
+  std::vector<Bytes> messages;         // [ranks] their memory; it may be larger
   std::vector<const std::byte*> from;  // [ranks] the reply's units, any alignment; null where none
   std::vector<int> units_here;         // [ranks] how many of them have come, the first ones
   // [ranks] where each unit lies, if they lie apart

@@ -250,6 +250,7 @@ std::byte* begin_reply(const Stamp& stamp, int sender, int units, std::size_t ro
                        Bytes& out) {
   WireHeader header = make_header(stamp, sender);
   header.rows = static_cast<std::uint32_t>(units);
+  header.entries = static_cast<std::uint32_t>(stamp.first_row);
   out.resize(sizeof(WireHeader) + static_cast<std::size_t>(units) * row_bytes);
   return put(out.data(), &header, 1);
 }
@@ -257,17 +258,18 @@ std::byte* begin_reply(const Stamp& stamp, int sender, int units, std::size_t ro
 std::span<const std::byte> open_reply(std::span<const std::byte> bytes, const Stamp& stamp,
                                       int sender, int units) {
   const WireHeader header = read_header(bytes, stamp, sender);
+  check_field(stamp, sender, "first row of the reply", header.entries,
+              static_cast<std::uint64_t>(stamp.first_row));
   check_field(stamp, sender, "rows of the reply", header.rows, static_cast<std::uint64_t>(units));
   return bytes.subspan(sizeof(WireHeader));
 }
 
 const std::byte* decode_reply(std::span<const std::byte> bytes, const Stamp& stamp, int sender,
                               int units, std::size_t row_bytes) {
-  const WireHeader header = read_header(bytes, stamp, sender);
-  check_field(stamp, sender, "rows of the reply", header.rows, static_cast<std::uint64_t>(units));
+  const std::span<const std::byte> its = open_reply(bytes, stamp, sender, units);
   check_field(stamp, sender, "bytes", bytes.size(),
               sizeof(WireHeader) + static_cast<std::uint64_t>(units) * row_bytes);
-  return bytes.data() + sizeof(WireHeader);
+  return its.data();
 }
 
 }  // namespace gracemoe

@@ -10,7 +10,8 @@
 //            zero bytes up to a multiple of 4, then the rows' elements, contiguous; or, where
 //            sender and receiver share memory, u64 [rows]: where in the sender's each row lies
 //   reply:   `rows` units (ReplyRule) of one row's bytes each, contiguous; or u64 [units]: where in
-//            the sender's memory each lies; or packed (packed_reply.h)
+//            the sender's memory each lies; or packed (packed_reply.h). Of all rows, or of a part
+//            of them (clerk.h), whose first row stands in the place of `entries`
 // A row needs no name: replies come in the order of the rows sent. Entries are in top-k order, so
 // that slots need not travel either. At k = 8 all of a row's entries are 61 bytes: 1.5% of a bf16
 // row of 2048.
@@ -33,9 +34,9 @@ struct WireHeader {
   std::uint16_t layer;
   std::uint16_t phase;  // tag
   std::uint16_t sender;
-  std::uint16_t origin;  // whose rows these are, or go back to: the sender's, or a client's of it
-  std::uint32_t rows;    // rows, or units of a reply
-  std::uint32_t entries;
+  std::uint16_t origin;   // whose rows these are, or go back to: the sender's, or a client's of it
+  std::uint32_t rows;     // rows, or units of a reply's part
+  std::uint32_t entries;  // or first row of a reply's part
   std::uint32_t weights;
 };
 static_assert(sizeof(WireHeader) == 32);
@@ -46,7 +47,8 @@ struct Stamp {
   std::uint32_t config = 0;
   std::uint32_t step = 0;
   Phase phase;
-  int origin = -1;  // -1: the sender
+  int origin = -1;    // -1: the sender
+  int first_row = 0;  // of a reply's part
 };
 
 struct RowFormat {

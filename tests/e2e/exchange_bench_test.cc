@@ -99,6 +99,19 @@ TEST_F(BenchExchange, ExactReductionAndAGivenPlan) {
   EXPECT_THAT(misfit.err, HasSubstr("2 devices"));
 }
 
+TEST_F(BenchExchange, PartsMoveWhatWholeMessagesMove) {
+  const auto bytes = [&](const std::string& overlap) {
+    const ProcessResult result = run_process(
+        under_mpirun(3, bench({"--topology", "2,1", "--overlap", overlap, "--rate", "1gbit"})));
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    const Json json = read_json(folder_ / "x.json");
+    return std::pair(json["busiest_link_bytes"].get<int>(), json["bound_by_phase_s"].get<double>());
+  };
+  const auto whole = bytes("none");
+  EXPECT_GT(whole.first, 0);
+  EXPECT_EQ(bytes("stage"), whole);
+}
+
 // Such weights come of routers that scale by 16.
 TEST_F(BenchExchange, LargeWeightsHaveASumToo) {
   RoutingTrace trace = replayed_trace();

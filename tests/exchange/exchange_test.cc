@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/bf16.h"
 #include "base/error.h"
 #include "exchange/exchange_case.h"
 #include "support/error_of.h"
@@ -117,23 +118,37 @@ TEST_P(OverTopologies, WideRowsPackAndUnpack) {
   }
 }
 
-// Replies of so wide rows travel in several parts between nodes: packed, in units, as rows.
+// Replies of so wide rows travel in parts of 10 rows between nodes: packed, in units, as rows; more
+// of them in one step than in another.
 TEST_P(OverTopologies, RepliesInPartsMatchTheTwins) {
-  for (const ExchangeKind kind : {ExchangeKind::kFlatPerDevice, ExchangeKind::kHierarchical}) {
-    for (const auto& [reduction, packing] :
-         {std::pair(Reduction::kFp32, Packing::kSums), std::pair(Reduction::kFp32, Packing::kNone),
-          std::pair(Reduction::kExact, Packing::kNone)}) {
-      ExchangeCase c = make_case(GetParam(), kind, reduction, Element::kBf16);
-      c.options.hidden = 6001;
-      c.options.overlap = Overlap::kStage;
-      c.options.packing = packing;
-      c.tokens = 25;
-      c.steps = 1;
-      c.grid = true;
-      ASSERT_NO_THROW(run_ranks(c.topology.devices(), [&](Transport& transport) {
-        run_case(c, transport);
-      })) << c.name();
-    }
+  struct Way {
+    ExchangeKind kind;
+    Reduction reduction;
+    Packing packing;
+    Element element;
+    Overlap overlap;
+  };
+  for (const Way& way : {Way{ExchangeKind::kHierarchical, Reduction::kFp32, Packing::kSums,
+                             Element::kBf16, Overlap::kBatch},
+                         Way{ExchangeKind::kHierarchical, Reduction::kFp32, Packing::kNone,
+                             Element::kBf16, Overlap::kStage},
+                         Way{ExchangeKind::kHierarchical, Reduction::kExact, Packing::kNone,
+                             Element::kFloat32, Overlap::kStage},
+                         Way{ExchangeKind::kFlatPerDevice, Reduction::kFp32, Packing::kSums,
+                             Element::kBf16, Overlap::kStage},
+                         Way{ExchangeKind::kFlatPerExpert, Reduction::kBf16, Packing::kNone,
+                             Element::kBf16, Overlap::kStage}}) {
+    ExchangeCase c = make_case(GetParam(), way.kind, way.reduction, way.element);
+    if (c.topology.nodes() == 1) return;
+    c.options.hidden = 6001;
+    c.options.overlap = way.overlap;
+    c.options.packing = way.packing;
+    c.tokens = 30;
+    c.steps = way.overlap == Overlap::kBatch ? 1 : 2;
+    c.grid = true;
+    ASSERT_NO_THROW(run_ranks(c.topology.devices(), [&](Transport& transport) {
+      run_case(c, transport);
+    })) << c.name();
   }
 }
 
@@ -212,9 +227,10 @@ TEST(Exchange, AReplyBetweenNodesTravelsInParts) {
       const std::vector<std::int32_t> device(count, 1);
       const Bytes rows(count * 8192);
       const ExpertWork& work = exchange->dispatch(0, {tokens, 1, expert, weight, device}, rows);
-      const Bytes outputs(static_cast<std::size_t>(work.entries()) * 8192);
+      const std::vector<bf16> ones(static_cast<std::size_t>(work.entries()) * 4096, to_bf16(1.0F));
       std::vector<float> out(count * 4096);
-      exchange->combine(outputs, out);
+      exchange->combine(std::as_bytes(std::span(ones)), out);
+      EXPECT_EQ(out, std::vector<float>(count * 4096, 1.0F));
       const std::int64_t replies = transport.rank() == 1 && topology.nodes() == 2 ? 3 : 1;
       EXPECT_EQ(exchange->counters().layers[0].messages, 1 + replies) << topology.to_string();
     });

@@ -89,8 +89,25 @@ TEST_F(PackedReplyTest, InPartsItIsTheSame) {
   Replies replies = Replies::none(options_, rule_, 6, kSelf);
   for (const RowRange rows : {RowRange{0, 2}, RowRange{2, 3}, RowRange{3, 4}}) {
     Bytes part;
-    encode_packed_reply(set_, rows, shares_, mine_, rule_, kStamp, kSender, part);
-    decode_packed_reply(part, kStamp, kSender, set_, rows, rule_, replies);
+    Stamp stamp = kStamp;
+    stamp.first_row = rows.first;
+    encode_packed_reply(set_, rows, shares_, mine_, rule_, stamp, kSender, part);
+    Stamp other = kStamp;
+    other.first_row = rows.first + 1;
+    EXPECT_NE(
+        error_of([&] { decode_packed_reply(part, other, kSender, set_, rows, rule_, replies); },
+                 ErrorCategory::kPeer)
+            .find("first row of the reply: got " + std::to_string(rows.first)),
+        std::string::npos);
+    Bytes longer = part;
+    longer.push_back(std::byte{0});
+    Replies wasted = replies;
+    EXPECT_NE(
+        error_of([&] { decode_packed_reply(longer, stamp, kSender, set_, rows, rule_, wasted); },
+                 ErrorCategory::kPeer)
+            .find("bytes behind a packed reply: got 1"),
+        std::string::npos);
+    decode_packed_reply(part, stamp, kSender, set_, rows, rule_, replies);
     EXPECT_EQ(replies.units_here[kSender], reply_units(set_, rule_, {0, rows.last}));
   }
   EXPECT_EQ(replies.kinds[kSender], whole.kinds[kSender]);
