@@ -14,7 +14,6 @@ find_package(Threads REQUIRED)
 pkg_check_modules(ONIG REQUIRED IMPORTED_TARGET oniguruma)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(YAML_CPP REQUIRED IMPORTED_TARGET yaml-cpp)
-find_path(SIMDE_INCLUDE_DIR simde/x86/avx512.h REQUIRED)  # headers alone, for tests alone
 
 function(gracemoe_library name)
   add_library(${name} INTERFACE)
@@ -34,5 +33,3 @@ gracemoe_library(gm_icu ICU::uc)
 gracemoe_library(gm_onig PkgConfig::ONIG)
 gracemoe_library(gm_xxhash PkgConfig::XXHASH)
 gracemoe_library(gm_yaml PkgConfig::YAML_CPP)
-gracemoe_library(gm_simde)
-target_include_directories(gm_simde SYSTEM INTERFACE ${SIMDE_INCLUDE_DIR})
