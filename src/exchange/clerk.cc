@@ -9,7 +9,7 @@ namespace gracemoe {
 namespace {
 
 // About 0.1 ms of packing, and 1 ms of a link of 1 Gbit/s.
-constexpr int kNumbersOfAPart = 1 << 16;
+constexpr int kNumbersOfAReplyPart = 1 << 16;
 
 std::uint32_t config_hash(const ExchangeOptions& options, const Topology& topology) {
   std::string text;
@@ -40,9 +40,9 @@ void Clerk::begin_step(int layer) {
   ++step_;
 }
 
-Stamp Clerk::stamp(Phase phase, int origin) const {
+Stamp Clerk::stamp(Phase phase, int origin, int first_row) const {
   phase.layer = layer_;
-  return {config_, step_, phase, origin};
+  return {config_, step_, phase, origin, first_row};
 }
 
 RowFormat Clerk::format_between(int from, int to, bool gateway) const {
@@ -59,7 +59,7 @@ RowFormat Clerk::format_between(int from, int to, bool gateway) const {
 }
 
 int Clerk::rows_of_a_part() const {
-  return std::max(1, kNumbersOfAPart / options_.hidden);
+  return std::max(1, kNumbersOfAReplyPart / options_.hidden);
 }
 
 void Clerk::count(TrafficBytes& payload, TrafficBytes& metadata, int to, std::size_t payload_bytes,

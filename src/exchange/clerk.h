@@ -19,7 +19,7 @@ class Clerk {
   // Every rank calls this at the same points: it numbers the messages' steps.
   void begin_step(int layer);
 
-  Stamp stamp(Phase phase, int origin = -1) const;
+  Stamp stamp(Phase phase, int origin = -1, int first_row = 0) const;
   // Of rows from a rank to another; `gateway`: for any device of its node, not only for it.
   RowFormat format_between(int from, int to, bool gateway) const;
   // Whether replies between this rank and that one are packed (packed_reply.h).

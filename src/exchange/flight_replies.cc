@@ -9,6 +9,7 @@
 #include "exchange/packed_reply.h"
 
 namespace gracemoe {
+
 void Flight::send_reply(int to, Kind kind, const RowSet& set, std::span<const Share> shares,
                         const Replies& replies, int origin) {
   RowRange rows;
@@ -26,8 +27,7 @@ RowRange Flight::next_part(const RowSet& set, int first, int rank) const {
 void Flight::send_reply_part(int to, Kind kind, const RowSet& set, RowRange rows,
                              std::span<const Share> shares, const Replies& replies, int origin) {
   auto message = std::make_unique<Sent>();
-  Stamp stamp = clerk_.stamp(phase(kind), origin);
-  stamp.first_row = rows.first;
+  const Stamp stamp = clerk_.stamp(phase(kind), origin, rows.first);
   std::size_t payload = 0;
   std::size_t beside = 0;  // payload that is not in the message
   if (clerk_.packs_replies(to)) {
@@ -69,8 +69,7 @@ void Flight::take_reply(Split& split, int from, Kind kind, Bytes bytes, int orig
   const auto at = static_cast<std::size_t>(from);
   const RowSet& set = split.outbox.rows_to(from);
   const RowRange rows = next_part(set, split.rows_replied[at], from);
-  Stamp stamp = clerk_.stamp(phase(kind), origin);
-  stamp.first_row = rows.first;
+  const Stamp stamp = clerk_.stamp(phase(kind), origin, rows.first);
   take_reply_part(split, from, rows, stamp, std::move(bytes));
   split.rows_replied[at] = rows.last;
   if (rows.last < set.rows())

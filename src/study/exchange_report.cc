@@ -111,8 +111,7 @@ std::string exchange_text(const ExchangeReport& report) {
   if (f.bound_s > 0)
     text += fmt::format(
         "bound: {} in the busier direction of the busiest node at {:.6g} Mbit/s take {:.3f} s; "
-        "{:.2f} "
-        "times that\n"
+        "{:.2f} times that\n"
         "phase by phase, each of its own busiest node: {:.3f} s; {:.2f} times that\n",
         human_bytes(static_cast<double>(f.busiest_link_bytes)), report.link_bits_per_s / 1e6,
         f.bound_s, f.over_bound, f.bound_by_phase_s, f.median.total_s() / f.bound_by_phase_s);
