@@ -24,11 +24,6 @@ struct ComputeArguments {
   bool no_verify = false, quiet = false;
 };
 
-double bandwidth_share(const ComputePhase& phase, const MachineLimits& limits) {
-  return (phase.work.weight_bytes + phase.work.cache_bytes) / phase.median_seconds() /
-         limits.read_bytes_per_second;
-}
-
 double product_share(const ComputePhase& phase, const MachineLimits& limits) {
   return phase.work.flops / phase.median_seconds() / limits.product_flops;
 }
@@ -43,7 +38,7 @@ std::string phase_table(const ComputeBenchResult& result) {
           std::to_string(p.seconds.size()), fmt::format("{:.2f}", 1e3 * p.median_seconds()),
           fmt::format("{:.1f}", p.tokens_per_second()),
           fmt::format("{:.0f}", 1e-6 * (p.work.weight_bytes + p.work.cache_bytes)),
-          fmt::format("{:.0f}%", 100 * bandwidth_share(p, result.limits)),
+          fmt::format("{:.0f}%", 100 * p.bandwidth_share()),
           fmt::format("{:.0f}%", 100 * product_share(p, result.limits))},
          false});
   }
@@ -60,7 +55,9 @@ OrderedJson phase_json(const ComputePhase& p, const MachineLimits& limits) {
           {"weight_bytes", p.work.weight_bytes},
           {"cache_bytes", p.work.cache_bytes},
           {"flops", p.work.flops},
-          {"share_of_bandwidth", bandwidth_share(p, limits)},
+          {"share_of_bandwidth", p.bandwidth_share()},
+          {"share_of_best_bandwidth", (p.work.weight_bytes + p.work.cache_bytes) /
+                                          p.median_seconds() / limits.read_bytes_per_second},
           {"share_of_products", product_share(p, limits)}};
 }
 
@@ -93,7 +90,8 @@ void print_result(const ComputeArguments& a, const ModelConfig& config,
                   const ComputeBenchResult& result) {
   fmt::print(
       "{}, {} layers, {}, {} thread{}, {} positions behind a decoding sequence\n"
-      "machine: {}; reads {:.1f} GB/s from huge pages, multiplies {:.1f} GFLOP/s in registers\n",
+      "machine: {}; reads up to {:.1f} GB/s from huge pages, multiplies {:.1f} GFLOP/s in "
+      "registers\n",
       a.model.empty() ? a.preset + " (random weights)" : a.model, config.layers, result.backend,
       a.bench.cpu.threads, a.bench.cpu.threads == 1 ? "" : "s", a.bench.context, this_machine().cpu,
       result.limits.read_bytes_per_second * 1e-9, result.limits.product_flops * 1e-9);

@@ -16,6 +16,8 @@ namespace {
 
 constexpr int kLeastSteps = 3;
 constexpr int kReferenceTokens = 4;
+// Between two readings of memory. Long beside one (10 ms), which empties the caches.
+constexpr double kReadEvery = 0.1;
 // Distance from float32 (docs/numerics.md: 2.5e-3 expected of bf16), with room for one expert
 // chosen differently at a near tie of random routers.
 constexpr double kReferenceError = 0.1;
@@ -119,6 +121,13 @@ class Phase {
   StepBatch batch_;
 };
 
+double median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  std::sort(values.begin(), values.end());
+  const std::size_t n = values.size();
+  return (values[n / 2] + values[(n - 1) / 2]) / 2;
+}
+
 // Sequences of the phase's first step, alone: the same logits.
 void verify_alone(const Phase& phase, std::span<const float> logits, std::size_t vocab) {
   const int last = phase.sequences() - 1;
@@ -133,7 +142,7 @@ void verify_alone(const Phase& phase, std::span<const float> logits, std::size_t
 }
 
 ComputePhase run_phase(Transformer& model, const ComputeBenchOptions& options, bool prefill,
-                       int batch, WorkCount& count) {
+                       int batch, WorkCount& count, MemoryReader& reader) {
   ComputePhase result;
   result.name = prefill ? "prefill" : "decode";
   result.batch = batch;
@@ -151,13 +160,19 @@ ComputePhase run_phase(Transformer& model, const ComputeBenchOptions& options, b
   result.tokens = phase.tokens();
   count = {};
   const double begin = wall_seconds();
+  double read = begin - kReadEvery, rate = 0;
   for (int i = 0; i < kMostBenchSteps; ++i) {
     if (i >= kLeastSteps && wall_seconds() - begin > options.seconds) break;
+    if (wall_seconds() - read >= kReadEvery) {
+      rate = reader.read();
+      read = wall_seconds();
+    }
     phase.prepare();
     const ScopedSpan span(options.profile, prefill ? "prefill step" : "decode step");
     const double start = wall_seconds();
     phase.step();
     result.seconds.push_back(wall_seconds() - start);
+    result.readable_bytes.push_back(result.seconds.back() * rate);
   }
   const auto steps = static_cast<double>(result.seconds.size());
   result.work = {count.weight_bytes / steps, count.cache_bytes / steps, count.flops / steps};
@@ -186,8 +201,12 @@ double error_of(const ModelConfig& config, Checkpoint& checkpoint, Transformer& 
 }  // namespace
 
 double ComputePhase::median_seconds() const {
-  const std::size_t n = seconds.size();
-  return n == 0 ? 0 : (seconds[n / 2] + seconds[(n - 1) / 2]) / 2;
+  return median(seconds);
+}
+
+double ComputePhase::bandwidth_share() const {
+  const double readable = median(readable_bytes);
+  return readable == 0 ? 0 : (work.weight_bytes + work.cache_bytes) / readable;
 }
 
 void check_positions(const ModelConfig& config, const ComputeBenchOptions& options) {
@@ -228,10 +247,11 @@ ComputeBenchResult bench_compute(const ModelConfig& config, Checkpoint& checkpoi
                                                 std::to_string(result.reference_error));
   }
   if (options.progress) options.progress("limits");
-  result.limits = measure_limits(options.cpu);
+  MemoryReader reader(options.cpu.threads);
+  result.limits = measure_limits(options.cpu, reader);
   for (const bool prefill : {true, false})
     for (const int batch : options.batches)
-      result.phases.push_back(run_phase(*model, options, prefill, batch, count));
+      result.phases.push_back(run_phase(*model, options, prefill, batch, count, reader));
   return result;
 }
 

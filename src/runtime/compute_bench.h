@@ -29,7 +29,10 @@ struct ComputePhase {
   int tokens = 0;               // of a step
   std::vector<double> seconds;  // of each step, sampling included, ascending
   WorkCount work;               // of a step, the mean
+  // Of each step: what could have been read from memory meanwhile, by a reading shortly before.
+  std::vector<double> readable_bytes;
   double median_seconds() const;
+  double bandwidth_share() const;  // bytes that a step must read over those
   double tokens_per_second() const { return tokens / median_seconds(); }
 };
 

@@ -69,11 +69,11 @@ std::vector<float> forward(const Linear& linear, const std::vector<float>& x) {
 
 TEST_P(Int8Test, ProductsAreThePlainLoopsToTheBit) {
   for (const auto& [out, in] :
-       {std::pair{1, 1}, {3, 2}, {31, 63}, {33, 64}, {64, 65}, {130, 257}}) {
+       {std::pair{1, 1}, {3, 2}, {31, 63}, {33, 64}, {64, 65}, {130, 257}, {220, 65}}) {
     const auto width = static_cast<std::size_t>(in);
     const auto w = random_bf16(static_cast<std::size_t>(out) * width, 1);
     const auto linear = make_int8(GetParam().threads)->linear(view(w, out, in));
-    for (const std::size_t rows : {1, 2, 3, 5, 13, 40}) {
+    for (const std::size_t rows : {1, 2, 3, 4, 5, 13, 40}) {
       const auto x = random_floats(rows * width, 2);
       EXPECT_EQ(forward(*linear, x), products(x, w, static_cast<std::size_t>(out), width))
           << rows << " rows of " << out << " x " << in;

@@ -84,7 +84,8 @@ TEST(ReferenceLinear, Product) {
 // The law: a row's result is the same bits alone and in any batch. Every row of batches of 1..70
 // (all tile heights and their mixtures), of 97 and of 200 rows, against the same row alone.
 TEST_P(LinearTest, ARowIsTheSameInEveryBatch) {
-  for (const Shape shape : {Shape{70, 65}, Shape{256, 128}, Shape{33, 1}, Shape{40, 301}}) {
+  for (const Shape shape :
+       {Shape{70, 65}, Shape{256, 128}, Shape{33, 1}, Shape{40, 301}, Shape{220, 34}}) {
     const auto w = random_bf16(static_cast<std::size_t>(shape.out * shape.in), 3);
     constexpr int kMost = 200;
     const auto x = random_floats(static_cast<std::size_t>(kMost * shape.in), 4);

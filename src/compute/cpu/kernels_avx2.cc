@@ -1,6 +1,7 @@
 #if defined(__x86_64__)
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <type_traits>
 #include <utility>
@@ -15,18 +16,17 @@ namespace {
 
 // 16 registers: 12 accumulators, two pairs of weights, one value of x.
 constexpr std::size_t kTileRows = 6;
-constexpr std::size_t kWideRows = 3;
-constexpr std::size_t kWideVectors = 4;
-constexpr std::size_t kHalfRows = 0;
-constexpr std::size_t kLonePanels = 3;
-constexpr std::size_t kNearRows = 3;
-constexpr std::size_t kNear = 512;      // bytes a row
+constexpr std::size_t kSideSums = 12;
+constexpr std::size_t kSideNear = 256;  // bytes ahead in each panel
+constexpr std::size_t kSideNearInt8 = 512;
 constexpr std::size_t kQueryGroup = 4;  // of attention; two vectors of sums each
 
 #include "compute/cpu/exponential.inc"
 #include "compute/cpu/int8.inc"
 #include "compute/cpu/pack.inc"
 #include "compute/cpu/product.inc"
+#include "compute/cpu/product_parts.inc"
+#include "compute/cpu/side.inc"
 #include "compute/cpu/vector.inc"
 // After vector.inc, whose 16 lanes it uses.
 #include "compute/cpu/attention.inc"
@@ -39,10 +39,10 @@ Kernels table() {
                    pack<KeepFloat>,     multiply,  nullptr};
   kernels.int8 = {
       WeightFormat::kInt8, kTileRows, sizeof(std::int16_t), pack_int8<std::byte>, pack_int8<float>,
-      multiply_int8,       gate_rows, saturate_int8};
-  for (ProductKernels* product : {&kernels.rounded, &kernels.exact}) {
-    product->most_panels = 2 * kLonePanels;
-    product->fewest_panels = kLonePanels;
+      multiply_int8_few,   gate_rows, saturate_int8};
+  for (ProductKernels* product : {&kernels.rounded, &kernels.exact, &kernels.int8}) {
+    product->most_panels = 2 * kSidePanels<1>;
+    product->fewest_panels = kSidePanels<1>;
   }
   kernels.rms_norm = rms_norm;
   kernels.rotate = rotate;

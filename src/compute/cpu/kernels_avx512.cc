@@ -18,15 +18,13 @@ constexpr std::size_t kTileRows = 12;
 constexpr std::size_t kWideRows = 3;
 constexpr std::size_t kWideVectors = 8;
 constexpr std::size_t kHalfRows = 6;
-constexpr std::size_t kLonePanels = 0;  // kWideVectors are four panels
-constexpr std::size_t kNearRows = 0;
-constexpr std::size_t kNear = 0;
 constexpr std::size_t kQueryGroup = 8;  // of attention; two vectors of sums each
 
 #include "compute/cpu/exponential.inc"
 #include "compute/cpu/int8.inc"
 #include "compute/cpu/pack.inc"
 #include "compute/cpu/product.inc"
+#include "compute/cpu/product_whole.inc"
 #include "compute/cpu/vector.inc"
 // After vector.inc, whose 16 lanes it uses.
 #include "compute/cpu/attention.inc"

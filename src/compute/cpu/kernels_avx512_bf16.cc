@@ -62,7 +62,7 @@ GM_TARGET_BF16 void multiply_block(const std::uint32_t* x, const bf16* panels, s
   }
 }
 
-// As in product.inc: few rows take more panels at once.
+// As in product_whole.inc: few rows take more panels at once.
 template <std::size_t R>
 GM_TARGET_BF16 void multiply_rows(const std::byte* tile, const bf16* panels, std::size_t pairs,
                                   std::size_t count, const std::byte* next, float* out,

@@ -45,24 +45,6 @@ std::uint64_t sum_of(const std::byte* data, std::size_t size, Way way) {
   return all;
 }
 
-double read_rate(int threads) {
-  const Buffer memory(kBytes);
-  std::memset(memory.data(), 1, kBytes);
-  std::vector<std::uint64_t> sums(kBytes / kPart);
-  double best = 0;
-  for (int i = 0; i < kTries; ++i) {
-    for (const Way way : kWays) {
-      const double start = wall_seconds();
-      parallel_for(threads, sums.size(), 1e9, [&](std::size_t part, int) {
-        sums[part] = sum_of(memory.data() + part * kPart, kPart, way);
-      });
-      best = std::max(best, static_cast<double>(kBytes) / (wall_seconds() - start));
-    }
-  }
-  GM_CHECK(sums[0] == kPart / 8 * 0x0101010101010101U, "the sum of a buffer of ones");
-  return best;
-}
-
 double product_rate(const ProductKernels& kernels, int threads) {
   constexpr std::size_t kRounds = 2'000'000;
   double best = 0;
@@ -82,12 +64,39 @@ double product_rate(const ProductKernels& kernels, int threads) {
 
 }  // namespace
 
-MachineLimits measure_limits(const CpuOptions& options) {
+MemoryReader::MemoryReader(int threads) : threads_(threads) {
+  const auto memory = std::make_shared<const Buffer>(kBytes);
+  std::memset(memory->data(), 1, kBytes);
+  memory_ = {memory, memory->data()};
+  for (int i = 0; i < kTries; ++i) {
+    for (std::size_t way = 0; way < kWays.size(); ++way) {
+      const double before = best_;
+      if (read(way) > before) way_ = way;
+    }
+  }
+}
+
+double MemoryReader::read() {
+  return read(way_);
+}
+
+double MemoryReader::read(std::size_t way) {
+  std::vector<std::uint64_t> sums(kBytes / kPart);
+  const double start = wall_seconds();
+  parallel_for(threads_, sums.size(), 1e9, [&](std::size_t part, int) {
+    sums[part] = sum_of(memory_.get() + part * kPart, kPart, kWays[way]);
+  });
+  const double rate = static_cast<double>(kBytes) / (wall_seconds() - start);
+  GM_CHECK(sums[0] == kPart / 8 * 0x0101010101010101U, "the sum of a buffer of ones");
+  best_ = std::max(best_, rate);
+  return rate;
+}
+
+MachineLimits measure_limits(const CpuOptions& options, const MemoryReader& reader) {
   make_cpu_backend(options);  // refuses what is wrong
   const Kernels kernels = kernels_for(choose_isa(options.isa));
-  return {
-      read_rate(options.threads),
-      product_rate(options.weights == "int8" ? kernels.int8 : kernels.rounded, options.threads)};
+  return {reader.best(), product_rate(options.weights == "int8" ? kernels.int8 : kernels.rounded,
+                                      options.threads)};
 }
 
 }  // namespace gracemoe

@@ -115,16 +115,16 @@ constexpr std::size_t kSharedPanels = 16;
 
 // Into how many parts the panels of each of `blocks` blocks are cut, of which `sharing` at most
 // have the same: 4 parts for every thread at least, and 64, so that the last part leaves none
-// waiting for long, as far as a part keeps `fewest` panels. (Whole experts would not do: 9 of
-// them on 2 threads take as long as 10.)
+// waiting for long, as far as a part keeps `call_panels`, those of a kernel's call. (Whole experts
+// would not do: 9 of them on 2 threads take as long as 10.)
 inline std::size_t panel_parts(int threads, std::size_t blocks, std::size_t sharing,
-                               std::size_t panels, std::size_t fewest) {
+                               std::size_t panels, std::size_t call_panels) {
   const std::size_t shared = sharing > 1 ? (panels + kSharedPanels - 1) / kSharedPanels : 1;
   if (threads <= 1 || blocks == 0) return shared;
   const auto parts = [&](std::size_t a_thread) {
     return (a_thread * static_cast<std::size_t>(threads) + blocks - 1) / blocks;
   };
-  return std::max({std::min(parts(4), panels), std::min(parts(64), panels / fewest), shared});
+  return std::max({std::min(parts(4), panels), std::min(parts(64), panels / call_panels), shared});
 }
 
 }  // namespace gracemoe
