@@ -15,6 +15,7 @@ namespace gracemoe {
 namespace {
 
 constexpr int kMaxDepth = 64;
+constexpr const char* kCorrect = "check that it is the right file, and correct it there";
 constexpr std::size_t kMaxShown = 160;  // bytes of a bad value shown in a message
 
 std::string shortened(std::string text) {
@@ -46,15 +47,24 @@ std::string reason(std::string_view message) {
 // nesting.
 class Guard {
  public:
-  explicit Guard(std::string name) : name_(std::move(name)) {}
+  // Only one that keeps the keys can name one given twice; that costs a copy of each.
+  Guard(std::string name, bool keep_keys) : name_(std::move(name)), keep_keys_(keep_keys) {}
   bool operator()(int depth, Json::parse_event_t event, const Json& parsed) {
     using Event = Json::parse_event_t;
+    const auto level = static_cast<std::size_t>(depth);
     if (event == Event::object_start || event == Event::array_start) enter(depth);
-    if (event == Event::key) check_key(depth, parsed.get_ref<const std::string&>());
+    if (event == Event::key) check_key(open_[level], parsed.get_ref<const std::string&>());
+    if (event == Event::object_end) some_twice_ |= parsed.size() != open_[level + 1].count;
     return true;
   }
+  // Whether an object had a key more than once.
+  bool some_twice() const { return some_twice_; }
 
  private:
+  struct Open {
+    std::size_t count = 0;
+    std::unordered_set<std::string> keys;
+  };
   void enter(int depth) {
     if (depth >= kMaxDepth) {
       fail_input({.what = name_,
@@ -63,19 +73,28 @@ class Guard {
                   .action = "check that this is the right file"});
     }
     const auto level = static_cast<std::size_t>(depth) + 1;
-    if (keys_.size() <= level) keys_.resize(level + 1);
-    keys_[level].clear();
+    if (open_.size() <= level) open_.resize(level + 1);
+    open_[level].count = 0;
+    open_[level].keys.clear();
   }
-  void check_key(int depth, const std::string& key) {
-    if (keys_[static_cast<std::size_t>(depth)].insert(key).second) return;
+  void check_key(Open& object, const std::string& key) {
+    ++object.count;
+    if (!keep_keys_ || object.keys.insert(key).second) return;
     fail_input({.what = name_,
                 .got = "the key '" + shortened(key) + "' twice in one object",
                 .wanted = "each key once",
-                .action = ""});
+                .action = "keep one of them"});
   }
   std::string name_;
-  std::vector<std::unordered_set<std::string>> keys_;  // of the object open at each depth
+  bool keep_keys_, some_twice_ = false;
+  std::vector<Open> open_;  // what is open at each depth
 };
+
+Json parse_guarded(const std::string& text, Guard& guard) {
+  return Json::parse(text, [&guard](int depth, Json::parse_event_t event, Json& parsed) {
+    return guard(depth, event, parsed);
+  });
+}
 
 }  // namespace
 
@@ -90,11 +109,14 @@ Json read_json(const std::filesystem::path& path) {
 }
 
 Json parse_json(const std::string& text, const std::string& name) {
-  Guard guard(name);
   try {
-    return Json::parse(text, [&guard](int depth, Json::parse_event_t event, Json& parsed) {
-      return guard(depth, event, parsed);
-    });
+    Guard guard(name, false);
+    Json json = parse_guarded(text, guard);
+    if (guard.some_twice()) {
+      Guard naming(name, true);
+      parse_guarded(text, naming);
+    }
+    return json;
   } catch (const Json::parse_error& e) {
     fail_input(
         {.what = name + ": not valid JSON at " + place(text, e.byte) + ": " + reason(e.what()),
@@ -105,13 +127,14 @@ Json parse_json(const std::string& text, const std::string& name) {
     fail_input({.what = name + ": not valid JSON: " + reason(e.what()),
                 .got = "",
                 .wanted = "",
-                .action = ""});
+                .action = "check that the file is complete"});
   }
 }
 
 JsonObject::JsonObject(const Json& json, std::string name) : json_(&json), name_(std::move(name)) {
   if (!json.is_object()) {
-    fail_input({.what = name_, .got = show_json(json), .wanted = "a JSON object", .action = ""});
+    fail_input(
+        {.what = name_, .got = show_json(json), .wanted = "a JSON object", .action = kCorrect});
   }
 }
 
@@ -129,7 +152,7 @@ void JsonObject::wrong(const std::string& key, const std::string& wanted) const 
   fail_input({.what = key_name(key),
               .got = found == json_->end() ? "nothing" : show_json(*found),
               .wanted = wanted,
-              .action = ""});
+              .action = kCorrect});
 }
 
 const Json& JsonObject::raw(const std::string& key) const {

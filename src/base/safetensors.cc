@@ -234,7 +234,7 @@ const TensorView& SafetensorsFile::tensor(const std::string& name,
     fail_input({.what = path_.string() + ": tensor '" + name + "'",
                 .got = std::string(dtype_name(view.dtype)) + " " + shape_text(view.shape),
                 .wanted = wanted + " " + shape_text(shape),
-                .action = ""});
+                .action = "check that config.json and the weights belong together"});
   }
   return view;
 }

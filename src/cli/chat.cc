@@ -235,22 +235,22 @@ std::optional<Request> next_request(Terminal* terminal, Transport& transport) {
 void chat(const ChatArguments& a, CliContext& context) {
   context.start(a.deployment.topology, a.deployment.timeout);
   Transport& transport = context.transport();
+  // A model that one cannot talk to is refused before its weights are loaded.
+  ModelConfig config;
   GenerationSettings settings;
-  together(transport, [&] {
-    read_model_config(a.deployment.model);
-    settings = settle(a.generation, read_generation_config(a.deployment.model), kChatMaxTokens);
-  });
-  // At least one answer must fit.
-  const auto deployment =
-      deploy(a.deployment, false, {}, context.root() ? settings.max_tokens : 0, context);
   std::optional<Conversation> conversation;
   std::array<std::int64_t, 1> vocab{0};
   together(transport, [&] {
+    config = read_model_config(a.deployment.model);
+    settings = settle(a.generation, read_generation_config(a.deployment.model), kChatMaxTokens);
     if (!context.root()) return;
-    conversation.emplace(a, settings, deployment->config());
+    conversation.emplace(a, settings, config);
     vocab[0] = conversation->vocab_size();
   });
   transport.sum(vocab);  // only rank 0 has it
+  // At least one answer must fit.
+  const auto deployment =
+      deploy(a.deployment, false, {}, context.root() ? settings.max_tokens : 0, context);
   if (context.root() && !a.deployment.quiet) fmt::print(stderr, "{}\n", settings.text);
 
   RunOptions options = run_options(a.deployment);

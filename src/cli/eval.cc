@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/deployment_options.h"
 #include "cli/profile_option.h"
+#include "model/model_config.h"
 #include "runtime/text_windows.h"
 #include "runtime/together.h"
 
@@ -46,14 +47,13 @@ void check_texts(const EvalArguments& a, const EncodedTexts& encoded, const Mode
 }
 
 // Perplexity of each text with one kind of weights. Collective.
-std::vector<Perplexity> eval_weights(const EvalArguments& a, const std::string& weights,
-                                     RunProfile& profile, CliContext& context) {
+std::vector<Perplexity> eval_weights(const EvalArguments& a, const EncodedTexts& encoded,
+                                     const std::string& weights, RunProfile& profile,
+                                     CliContext& context) {
   DeploymentArguments arguments = a.deployment;
   arguments.weights = weights;
   const auto deployment = deploy(arguments, false, {a.json, a.profile},
                                  reading_positions(arguments, a.window), context);
-  const EncodedTexts encoded = encode_texts(a.texts, arguments.model, context);
-  together(context.transport(), [&] { check_texts(a, encoded, deployment->config()); });
   std::vector<Perplexity> results;
   for (std::size_t i = 0; i < encoded.texts.size(); ++i) {
     ProgressBar bar("eval " + a.texts[i], "tokens",
@@ -79,8 +79,13 @@ void print_perplexity(const EvalArguments& a, std::size_t text, const std::strin
 void eval(const EvalArguments& a, CliContext& context) {
   const std::vector<std::string> modes = modes_of(a.deployment.weights);
   RunProfile profile(a.profile);
+  context.start(a.deployment.topology, a.deployment.timeout);
+  const EncodedTexts encoded = encode_texts(a.texts, a.deployment.model, context);
+  together(context.transport(),
+           [&] { check_texts(a, encoded, read_model_config(a.deployment.model)); });
   std::vector<std::vector<Perplexity>> results;  // [modes][texts]
-  for (const std::string& mode : modes) results.push_back(eval_weights(a, mode, profile, context));
+  for (const std::string& mode : modes)
+    results.push_back(eval_weights(a, encoded, mode, profile, context));
   OrderedJson json = OrderedJson::array();
   for (std::size_t text = 0; text < a.texts.size(); ++text) {
     for (std::size_t mode = 0; mode < modes.size(); ++mode) {

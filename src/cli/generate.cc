@@ -58,7 +58,7 @@ OrderedJson logprobs_json(const Completion& c, const Tokenizer& tokenizer) {
 class CompletionWriter {
  public:
   CompletionWriter(const GenerateArguments& a, const PromptBatch& batch, const std::string& key)
-      : batch_(batch), tokenizer_(Tokenizer::of_folder(a.deployment.model)) {
+      : batch_(batch), tokenizer_(*batch.tokenizer) {
     const auto all = static_cast<std::int64_t>(batch.requests.size());
     show_ = a.show >= 0 ? a.show : a.out.empty() ? all : 0;
     if (!a.out.empty()) file_.emplace(a.out, key);
@@ -111,7 +111,7 @@ class CompletionWriter {
   }
 
   const PromptBatch& batch_;
-  Tokenizer tokenizer_;
+  const Tokenizer& tokenizer_;
   std::optional<CompletionsFile> file_;
   std::int64_t show_ = 0;
   std::map<std::uint64_t, std::string> shown_;  // wait for those before them
@@ -133,10 +133,11 @@ std::string run_key(const GenerateArguments& a, const PromptBatch& batch,
 // Watches for stop texts on the home of each request.
 class StopHook {
  public:
-  explicit StopHook(const std::string& model) : tokenizer_(Tokenizer::of_folder(model)) {}
+  explicit StopHook(std::shared_ptr<const Tokenizer> tokenizer)
+      : tokenizer_(std::move(tokenizer)) {}
   bool goes_on(const Request& request, int token) {
     if (request.stop.empty()) return true;
-    auto [entry, is_new] = watches_.try_emplace(request.id, tokenizer_, request.stop);
+    auto [entry, is_new] = watches_.try_emplace(request.id, *tokenizer_, request.stop);
     entry->second.watch.push(entry->second.text.push(token));
     if (!entry->second.watch.stopped()) return true;
     watches_.erase(entry);
@@ -150,7 +151,7 @@ class StopHook {
     Detokenizer text;
     StopWatch watch;
   };
-  Tokenizer tokenizer_;
+  std::shared_ptr<const Tokenizer> tokenizer_;
   std::map<std::uint64_t, Watched> watches_;
 };
 
@@ -232,7 +233,11 @@ void generate(const GenerateArguments& a, CliContext& context) {
   std::optional<StopHook> stops;
   if (std::any_of(requests.begin(), requests.end(),
                   [](const Request& r) { return !r.stop.empty(); })) {
-    together(transport, [&] { stops.emplace(a.deployment.model); });
+    together(transport, [&] {
+      stops.emplace(batch.tokenizer ? batch.tokenizer
+                                    : std::make_shared<const Tokenizer>(
+                                          Tokenizer::of_folder(a.deployment.model)));
+    });
     options.accept = [&](const Request& request, int token) {
       return stops->goes_on(request, token);
     };

@@ -113,9 +113,9 @@ PromptBatch read_prompts(const PromptArguments& a, const GenerationSettings& set
   std::array<std::int64_t, 1> vocab{0};
   together(context.transport(), [&] {
     if (!context.root()) return;
-    const Tokenizer tokenizer = Tokenizer::of_folder(model);
-    vocab[0] = tokenizer.vocab_size();
-    add_requests(read_on_root(a, settings, model, tokenizer), batch);
+    batch.tokenizer = std::make_shared<const Tokenizer>(Tokenizer::of_folder(model));
+    vocab[0] = batch.tokenizer->vocab_size();
+    add_requests(read_on_root(a, settings, model, *batch.tokenizer), batch);
   });
   context.transport().sum(vocab);  // only rank 0 has it
   batch.sample_vocab = static_cast<int>(vocab[0]);

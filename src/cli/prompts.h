@@ -1,11 +1,13 @@
 // Where a batch of prompts comes from: the command line, a file, or pieces of texts.
 #pragma once
 #include <CLI/CLI.hpp>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "cli/context.h"
 #include "cli/generation_options.h"
+#include "model/tokenizer.h"
 #include "runtime/request.h"
 
 namespace gracemoe {
@@ -30,9 +32,10 @@ struct RequestName {
 };
 
 struct PromptBatch {
-  std::vector<Request> requests;   // the same on every rank; ids 0, 1, ...
-  std::vector<RequestName> names;  // [requests]; on rank 0 only
-  int sample_vocab = 0;            // the tokenizer's
+  std::vector<Request> requests;               // the same on every rank; ids 0, 1, ...
+  std::vector<RequestName> names;              // [requests]; on rank 0 only
+  int sample_vocab = 0;                        // the tokenizer's
+  std::shared_ptr<const Tokenizer> tokenizer;  // the model's; on rank 0 only
 };
 
 // Collective: read on rank 0, the same on every rank. Errors are AgreedError and name file and

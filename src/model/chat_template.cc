@@ -42,13 +42,14 @@ std::optional<std::string> template_of(const JsonObject& config) {
 void check_messages(const OrderedJson& messages) {
   if (!messages.is_array() || messages.empty())
     fail_input({"messages", messages.is_array() ? "an empty list" : "no list",
-                "a list of {\"role\": ..., \"content\": ...}", ""});
+                "a list of {\"role\": ..., \"content\": ...}", "give at least one message"});
   for (std::size_t i = 0; i < messages.size(); ++i) {
     const OrderedJson& one = messages[i];
     const std::string name = "messages[" + std::to_string(i) + "]";
     if (!one.is_object() || !one.contains("role") || !one["role"].is_string())
       fail_input({name, one.is_object() ? "no role" : "no object",
-                  "an object with \"role\" (system, user, assistant, ...) and \"content\"", ""});
+                  "an object with \"role\" (system, user, assistant, ...) and \"content\"",
+                  "correct this message"});
   }
 }
 

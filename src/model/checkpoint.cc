@@ -25,7 +25,7 @@ void check_shard_name(const std::string& shard, const std::string& where) {
   fail_input({.what = where,
               .got = "'" + shard + "'",
               .wanted = "the name of a file in the same folder",
-              .action = ""});
+              .action = "put the shards beside their index and name them alone"});
 }
 
 }  // namespace

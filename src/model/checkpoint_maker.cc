@@ -126,7 +126,9 @@ std::string shard_name(std::size_t index, std::size_t count) {
 void require_room(const std::filesystem::path& folder, std::int64_t bytes) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
-  if (error) fail_output({folder.string(), error.message(), "a folder to write into", ""});
+  if (error)
+    fail_output(
+        {folder.string(), error.message(), "a folder to write into", "name another folder"});
   if (!std::filesystem::is_empty(folder, error) || error)
     fail_output({folder.string(), "a folder that is not empty", "a new or empty one",
                  "name another folder"});
@@ -140,7 +142,7 @@ void require_room(const std::filesystem::path& folder, std::int64_t bytes) {
 OrderedJson config_of(const CheckpointRecipe& recipe) {
   if (recipe.preset.empty() == recipe.config.empty())
     fail_usage({"shapes to make a checkpoint of", recipe.preset.empty() ? "none" : "two of them",
-                "either --preset or --config", ""});
+                "either --preset or --config", "give one of them"});
   OrderedJson config = recipe.config.empty() ? released_config(recipe.preset)
                                              : OrderedJson(read_json(recipe.config));
   if (recipe.layers > 0) config["num_hidden_layers"] = recipe.layers;

@@ -5,7 +5,8 @@ namespace {
 
 [[noreturn]] void out_of_range(const JsonObject& json, const std::string& key, double value,
                                const std::string& wanted) {
-  fail_input({json.key_name(key), std::to_string(value), wanted, ""});
+  fail_input(
+      {json.key_name(key), std::to_string(value), wanted, "check that the file is as published"});
 }
 
 double positive(const JsonObject& json, const std::string& key, double fallback) {

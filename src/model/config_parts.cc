@@ -110,7 +110,7 @@ void read_common(const JsonObject& json, double missing_rms_eps, ModelConfig& co
     fail_input({.what = json.key_name("rms_norm_eps"),
                 .got = std::to_string(config.rms_eps),
                 .wanted = "a number between 0 and 1",
-                .action = ""});
+                .action = "check that the file is as published"});
   }
   config.tied_embeddings = json.boolean_or("tie_word_embeddings", false);
   const std::string activation = json.text_or("hidden_act", "silu");
@@ -143,7 +143,7 @@ RopeScaling read_positions(const JsonObject& json, ModelConfig& config) {
     fail_input({.what = json.key_name("rope_theta"),
                 .got = std::to_string(config.rope_theta),
                 .wanted = "at least 1",
-                .action = ""});
+                .action = "check that the file is as published"});
   }
   return scaling;
 }

@@ -7,13 +7,15 @@
 namespace gracemoe {
 namespace {
 
+constexpr const char* kCorrect = "correct it there, or remove it and say it on the command line";
+
 std::optional<double> number(const JsonObject& json, const std::string& key, double min,
                              double max) {
   if (!json.has(key)) return std::nullopt;
   const double value = json.number(key);
   if (!(value >= min && value <= max))
     fail_input({json.key_name(key), std::to_string(value),
-                std::to_string(min) + " to " + std::to_string(max), ""});
+                std::to_string(min) + " to " + std::to_string(max), kCorrect});
   return value;
 }
 
@@ -31,7 +33,7 @@ std::vector<std::string> read_stop_strings(const JsonObject& json) {
   const Json& value = json.raw(kKey);
   for (const Json& entry : value.is_array() ? value : Json::array({value})) {
     if (!entry.is_string() || entry.get_ref<const std::string&>().empty())
-      fail_input({json.key_name(kKey), show_json(entry), "a text, or a list of texts", ""});
+      fail_input({json.key_name(kKey), show_json(entry), "a text, or a list of texts", kCorrect});
     texts.push_back(entry);
   }
   return texts;

@@ -92,14 +92,15 @@ std::vector<std::string> preset_names() {
 ModelConfig preset_config(const std::string& name) {
   for (const Preset& preset : kPresets)
     if (name == preset.name) return preset.config();
-  fail_usage(
-      {"preset of shapes", "'" + name + "'", "olmoe-1b-7b and others that --help lists", ""});
+  fail_usage({"preset of shapes", "'" + name + "'", "olmoe-1b-7b and others that --help lists",
+              "choose one of them"});
 }
 
 ModelConfig first_layers(ModelConfig config, int count) {
   if (count > config.layers)
     fail_usage({"layers", std::to_string(count),
-                "at most " + std::to_string(config.layers) + ", the model's", ""});
+                "at most " + std::to_string(config.layers) + ", the model's",
+                "ask for fewer layers"});
   config.layers = count;
   std::erase_if(config.moe_layers, [&](int layer) { return layer >= count; });
   return config;

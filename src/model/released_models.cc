@@ -118,7 +118,7 @@ OrderedJson released_config(const std::string& name) {
     if (name == known_name) return config();
     known += (known.empty() ? "" : ", ") + known_name;
   }
-  fail_usage({"preset", "'" + name + "'", "one of " + known, ""});
+  fail_usage({"preset", "'" + name + "'", "one of " + known, "choose one of them"});
 }
 
 }  // namespace gracemoe

@@ -101,7 +101,7 @@ struct Tokenizer::Impl {
                   .got = "id " + std::to_string(token.id),
                   .wanted = id_taken ? "an id that no other token has"
                                      : "id " + std::to_string(known->second) + ", as in vocab",
-                  .action = ""});
+                  .action = "check that the file is as published"});
     }
     added_ids.emplace(token.content, token.id);
     // A normalised token's text is what is sought: the normalised content.
@@ -135,7 +135,7 @@ struct Tokenizer::Impl {
       fail_input({.what = config.key_name(key),
                   .got = "'" + *spelling + "'",
                   .wanted = "a token that tokenizer.json has",
-                  .action = ""});
+                  .action = "take tokenizer.json and tokenizer_config.json from one place"});
     }
     return id;
   }
@@ -168,7 +168,7 @@ struct Tokenizer::Impl {
       fail_input({.what = "token id",
                   .got = std::to_string(id),
                   .wanted = "0 to " + std::to_string(entries.size() - 1),
-                  .action = ""});
+                  .action = "check that these ids come from this tokenizer"});
     }
     return entries[static_cast<std::size_t>(id)];
   }

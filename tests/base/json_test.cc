@@ -42,6 +42,8 @@ TEST(Json, DepthIsLimited) {
 TEST(Json, AKeyTwiceIsRefusedOnlyInOneObject) {
   EXPECT_THAT(parse_error(R"({"a": {"b": 1, "c": 2, "b": 3}})"),
               AllOf(HasSubstr("'b'"), HasSubstr("twice")));
+  EXPECT_THAT(parse_error(R"({"a": 1, "x": [{}, {"b": {}}], "": 2, "a": {}})"),
+              AllOf(HasSubstr("'a' twice"), HasSubstr("; keep one of them")));
   EXPECT_EQ(parse_error(R"({"a": {"a": 1}, "b": [{"a": 1}, {"a": 2}]})"), "");
 }
 
@@ -77,26 +79,30 @@ TEST_F(JsonObjectTest, ReadsEachType) {
 }
 
 TEST_F(JsonObjectTest, ErrorsNameFileKeyAndValue) {
+  const std::string advice = "; check that it is the right file, and correct it there";
   const auto error = [&](auto member) { return error_of([&] { member(object_); }); };
   EXPECT_EQ(error([](auto& o) { o.integer("n", 0, 4); }),
-            "p.json: n: got 5, wanted an integer from 0 to 4");
+            "p.json: n: got 5, wanted an integer from 0 to 4" + advice);
   EXPECT_EQ(error([](auto& o) { o.integer("big", 0, 9); }),
-            "p.json: big: got 18446744073709551615, wanted an integer from 0 to 9");
+            "p.json: big: got 18446744073709551615, wanted an integer from 0 to 9" + advice);
   EXPECT_EQ(error([](auto& o) { o.integer("x", 0, 4); }),
-            "p.json: x: got 2.5, wanted an integer from 0 to 4");
+            "p.json: x: got 2.5, wanted an integer from 0 to 4" + advice);
   EXPECT_EQ(error([](auto& o) { o.integer("yes", 0, 4); }),
-            "p.json: yes: got true, wanted an integer from 0 to 4");
-  EXPECT_EQ(error([](auto& o) { o.number("t"); }), "p.json: t: got \"text\", wanted a number");
-  EXPECT_EQ(error([](auto& o) { o.text("none"); }), "p.json: none: got nothing, wanted a string");
+            "p.json: yes: got true, wanted an integer from 0 to 4" + advice);
+  EXPECT_EQ(error([](auto& o) { o.number("t"); }),
+            "p.json: t: got \"text\", wanted a number" + advice);
+  EXPECT_EQ(error([](auto& o) { o.text("none"); }),
+            "p.json: none: got nothing, wanted a string" + advice);
   EXPECT_EQ(error([](auto& o) { o.boolean_or("n", true); }),
-            "p.json: n: got 5, wanted true or false");
-  EXPECT_EQ(error([](auto& o) { o.array("in"); }), "p.json: in: got an object, wanted a list");
+            "p.json: n: got 5, wanted true or false" + advice);
+  EXPECT_EQ(error([](auto& o) { o.array("in"); }),
+            "p.json: in: got an object, wanted a list" + advice);
   EXPECT_EQ(error([](auto& o) { o.object("list"); }),
-            "p.json: list: got a list of 1, wanted an object");
+            "p.json: list: got a list of 1, wanted an object" + advice);
   EXPECT_EQ(error([](auto& o) { o.object("in").object("deep").text("n"); }),
-            "p.json: in.deep.n: got 7, wanted a string");
+            "p.json: in.deep.n: got 7, wanted a string" + advice);
   EXPECT_EQ(error_of([] { JsonObject(Json::array(), "p.json"); }),
-            "p.json: got a list of 0, wanted a JSON object");
+            "p.json: got a list of 0, wanted a JSON object" + advice);
 }
 
 }  // namespace

@@ -133,6 +133,8 @@ TEST(Bpe, Refuses) {
   EXPECT_THAT(error("vocab", {{"a", 0}, {"b", 0}}), HasSubstr("b: got id 0, which another token"));
   EXPECT_THAT(error("vocab", {{"a", -1}}), HasSubstr("a: got -1"));
   EXPECT_THAT(error("vocab", {{"a", 1'000'000'000}}), HasSubstr("a: got 1000000000"));
+  EXPECT_THAT(error("vocab", {{"a", 18'446'744'073'709'551'615U}}), HasSubstr("a: got 184467"));
+  EXPECT_THAT(error("vocab", {{"a", 0.0}}), HasSubstr("a: got 0.0, wanted an integer"));
   EXPECT_THAT(error("vocab", Json::array()), HasSubstr("vocab: got a list of 0, wanted an object"));
   EXPECT_THAT(error("merges", {"a"}), HasSubstr("merges: got \"a\", wanted two tokens"));
   EXPECT_THAT(error("merges", {"a b c"}), HasSubstr("wanted two tokens"));

@@ -76,7 +76,7 @@ TEST(ChatTemplate, Refuses) {
   const ModelFolder model;
   model.edit_json("tokenizer_config.json", [](Json& json) { json["chat_template"] = 3; });
   EXPECT_THAT(error_of([&] { rendered(model); }),
-              HasSubstr("chat_template: got 3, wanted a string"));
+              HasSubstr("chat_template: got 3, wanted a string; check that it is the right file"));
   model.edit_json("tokenizer_config.json", [](Json& json) {
     json["chat_template"] = {{{"name", "rag"}, {"template", "T"}}};
   });
@@ -89,10 +89,13 @@ TEST(ChatTemplate, Refuses) {
   const auto error = [&](const OrderedJson& messages) {
     return error_of([&] { chat.render(messages, true, OrderedJson::object()); });
   };
-  EXPECT_THAT(error(OrderedJson::array()), HasSubstr("messages: got an empty list"));
+  EXPECT_THAT(error(OrderedJson::array()),
+              HasSubstr("messages: got an empty list, wanted a list of"));
+  EXPECT_THAT(error(OrderedJson::array()), HasSubstr("; give at least one message"));
   EXPECT_THAT(error("x"), HasSubstr("messages: got no list"));
   EXPECT_THAT(error({{{"content", "x"}}}), HasSubstr("messages[0]: got no role"));
-  EXPECT_THAT(error({1}), HasSubstr("messages[0]: got no object"));
+  EXPECT_THAT(error({1}),
+              AllOf(HasSubstr("messages[0]: got no object"), HasSubstr("; correct this message")));
 }
 
 }  // namespace

@@ -130,7 +130,13 @@ TEST(Checkpoint, MalformedIndex) {
   write_file(sharded / kIndex, "{}");
   EXPECT_THAT(open_error(sharded.path()), HasSubstr("weight_map: got nothing, wanted an object"));
   write_file(sharded / kIndex, R"({"weight_map": {"a": 1}})");
-  EXPECT_THAT(open_error(sharded.path()), HasSubstr("weight_map.a: got 1, wanted a string"));
+  EXPECT_THAT(open_error(sharded.path()), HasSubstr("weight_map.a: got 1, wanted a string; check"));
+  write_file(sharded / kIndex, R"({"weight_map": 3})");
+  EXPECT_THAT(open_error(sharded.path()),
+              HasSubstr("weight_map: got 3, wanted an object; check that it is the right file"));
+  write_file(sharded / kIndex, "[]");
+  EXPECT_THAT(open_error(sharded.path()),
+              HasSubstr("index.json: got a list of 0, wanted a JSON object; check that it"));
   for (const char* shard : {"../model.safetensors", "/etc/passwd", "..", ""}) {
     write_file(sharded / kIndex, Json{{"weight_map", {{"a", shard}}}}.dump());
     EXPECT_THAT(open_error(sharded.path()), HasSubstr("a file in the same folder")) << shard;

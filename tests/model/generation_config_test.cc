@@ -64,6 +64,13 @@ TEST(GenerationConfig, Refuses) {
   EXPECT_THAT(error({{"do_sample", true}, {"temperature", "hot"}}), HasSubstr("wanted a number"));
   EXPECT_THAT(error({{"repetition_penalty", 0}}), HasSubstr("repetition_penalty: got 0"));
   EXPECT_THAT(error({{"max_new_tokens", 0}}), HasSubstr("max_new_tokens: got 0"));
+  const std::string advice = "; correct it there, or remove it";
+  EXPECT_THAT(error({{"repetition_penalty", -1}}), HasSubstr(advice));
+  EXPECT_THAT(error({{"stop_strings", {1}}}), HasSubstr("a list of texts" + advice));
+  EXPECT_THAT(error({{"do_sample", 3}}), HasSubstr("got 3, wanted true or false; check that"));
+  EXPECT_THAT(error({{"max_new_tokens", {5}}}), HasSubstr("from 1 to 1048576; check that"));
+  EXPECT_THAT(error(Json::array({5})),
+              HasSubstr("got a list of 1, wanted a JSON object; check that it is the right file"));
   EXPECT_EQ(error({{"num_beams", 1}, {"typical_p", 1.0}}), "");
 }
 

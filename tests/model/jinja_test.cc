@@ -47,7 +47,9 @@ TEST(Jinja, RefusesWhatJinja2Refuses) {
 }
 
 TEST(Jinja, ErrorsTellTheLine) {
-  EXPECT_EQ(refusal("a\nb {{ c.d }}"), "t: line 2: .d: got an undefined value (c), wanted a value");
+  EXPECT_EQ(refusal("a\nb {{ c.d }}"),
+            "t: line 2: .d: got an undefined value (c), wanted a value; correct the template, or "
+            "give another with --template FILE");
   EXPECT_THAT(refusal("{# x\n\n #}\n{% filter upper %}"),
               AllOf(HasSubstr("t: line 4: a statement: got 'filter', wanted if, for, set"),
                     HasSubstr("a part of Jinja that gracemoe does not have")));
@@ -56,7 +58,8 @@ TEST(Jinja, ErrorsTellTheLine) {
   EXPECT_THAT(refusal("{{ 1 is sameas 1 }}"), HasSubstr("a test: got 'sameas', wanted one of"));
   EXPECT_THAT(refusal("{% if a\n"), HasSubstr("line 1: a tag: got no end, wanted '%}'"));
   EXPECT_EQ(refusal("{{ raise_exception('only user and assistant') }}"),
-            "t: line 1: the template refuses this conversation: only user and assistant");
+            "t: line 1: the template refuses this conversation: only user and assistant; change "
+            "the messages as it says, or give another template with --template FILE");
 }
 
 TEST(Jinja, WhatPythonHasAndWeHaveNotIsNeverTakenForMissing) {

@@ -159,7 +159,8 @@ TEST(ModelConfig, FilesThatAreNotThereOrNotJson) {
   EXPECT_THAT(error_of([&] { read_model_config(model.path()); }),
               AllOf(HasSubstr("config.json: not valid JSON at line 3, column 1")));
   write_file(model / "config.json", "[1]");
-  EXPECT_THAT(error_of([&] { read_model_config(model.path()); }), HasSubstr("a JSON object"));
+  EXPECT_THAT(error_of([&] { read_model_config(model.path()); }),
+              HasSubstr("config.json: got a list of 1, wanted a JSON object; check that it is"));
   model.remove("config.json");
   EXPECT_THAT(
       error_of([&] { read_model_config(model.path()); }),

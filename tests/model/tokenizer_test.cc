@@ -155,11 +155,31 @@ TEST_F(DemoTokenizer, BadIdsAndBadText) {
   const auto decode_error = [&](int id) {
     return error_of([&] { tokenizer_->decode(std::vector<int>{1, id}, false); });
   };
-  EXPECT_EQ(decode_error(4096), "token id: got 4096, wanted 0 to 4095");
-  EXPECT_EQ(decode_error(-1), "token id: got -1, wanted 0 to 4095");
+  EXPECT_EQ(decode_error(4096),
+            "token id: got 4096, wanted 0 to 4095; check that these ids come from this tokenizer");
+  EXPECT_THAT(decode_error(-1), HasSubstr("token id: got -1, wanted 0 to 4095; check"));
   EXPECT_THAT(error_of([&] { tokenizer_->encode("caf\xc3 au lait", false); }),
               HasSubstr("byte 3: got a byte that is not UTF-8"));
   EXPECT_THAT(error_of([&] { tokenizer_->encode("abc\xe2\x82", false); }), HasSubstr("byte 3"));
+}
+
+TEST(TokenizerFile, OfAnotherKindIsRefusedWithAdvice) {
+  const ModelFolder model;
+  const auto error = [&](const std::string& text) {
+    write_file(model / "tokenizer.json", text);
+    return error_of([&] { Tokenizer::of_folder(model.path()); });
+  };
+  const std::string advice = "; check that it is the right file, and correct it there";
+  EXPECT_THAT(error("[1, 2]"),
+              HasSubstr("tokenizer.json: got a list of 2, wanted a JSON object" + advice));
+  EXPECT_THAT(error(R"({"pre_tokenizer": 7})"),
+              HasSubstr("pre_tokenizer: got 7, wanted a JSON object" + advice));
+  const std::string cut = R"({"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false})";
+  EXPECT_THAT(error(cut + "}"), HasSubstr("model: got nothing, wanted a value" + advice));
+  EXPECT_THAT(error(cut + R"(, "model": 7})"),
+              HasSubstr("model: got 7, wanted a JSON object" + advice));
+  EXPECT_THAT(error(R"({"added_tokens": 7})"),
+              HasSubstr("added_tokens: got 7, wanted a list" + advice));
 }
 
 // Any list of ids, valid text or not: the pieces are whole characters and add up to the whole.

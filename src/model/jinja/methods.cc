@@ -219,11 +219,12 @@ Value raise_exception(const Arguments& arguments, const Place& at) {
   ArgumentReader reader(arguments, "raise_exception", at);
   const std::string message = to_text(reader.wanted("message"), at);
   reader.done();
-  fail_input({.what = std::string(at.name) + ": line " + std::to_string(at.line) +
-                      ": the template refuses this conversation: " + message,
-              .got = "",
-              .wanted = "",
-              .action = ""});
+  fail_input(
+      {.what = std::string(at.name) + ": line " + std::to_string(at.line) +
+               ": the template refuses this conversation: " + message,
+       .got = "",
+       .wanted = "",
+       .action = "change the messages as it says, or give another template with --template FILE"});
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ struct Template::Impl {
 
 Template::Template(const std::string& source, std::string name) {
   if (first_invalid_utf8(source) != source.size())
-    fail_input({name, "bytes that are not UTF-8", "UTF-8 text", ""});
+    fail_input({name, "bytes that are not UTF-8", "UTF-8 text", "convert the template"});
   Block block = parse(source, name);
   impl_ = std::make_unique<const Impl>(Impl{std::move(name), std::move(block)});
 }

@@ -98,7 +98,9 @@ void fail_at(const Place& at, const std::string& what, const std::string& got,
   fail_input({.what = std::string(at.name) + ": line " + std::to_string(at.line) + ": " + what,
               .got = got,
               .wanted = wanted,
-              .action = action});
+              .action = action.empty()
+                            ? "correct the template, or give another with --template FILE"
+                            : action});
 }
 
 const Value* Dict::find(std::string_view key) const {

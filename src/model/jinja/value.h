@@ -21,6 +21,7 @@ struct Place {
   int line = 0;
 };
 // Error (kInput): "NAME: line L: what: got ..., wanted ...".
+// Without an action: to correct the template.
 [[noreturn]] void fail_at(const Place& at, const std::string& what, const std::string& got,
                           const std::string& wanted, const std::string& action = "");
 

@@ -17,7 +17,10 @@ namespace {
 constexpr std::size_t kMaxContent = 1024;
 
 [[noreturn]] void twice(const std::string& name, const std::string& got) {
-  fail_input({.what = name, .got = got, .wanted = "each once", .action = ""});
+  fail_input({.what = name,
+              .got = got,
+              .wanted = "each once",
+              .action = "check that the file is as published"});
 }
 
 AddedToken read_one(const Json& json, const std::string& name) {
@@ -34,7 +37,7 @@ AddedToken read_one(const Json& json, const std::string& name) {
     fail_input({.what = object.key_name("content"),
                 .got = std::to_string(token.content.size()) + " bytes",
                 .wanted = "at most " + std::to_string(kMaxContent),
-                .action = ""});
+                .action = "check that it is the text of one token"});
   }
   return token;
 }

@@ -33,7 +33,7 @@ std::pair<std::string, std::string> read_pair(const Json& json, const std::strin
   fail_input({.what = list,
               .got = show_json(json),
               .wanted = "two tokens in each entry, as \"a b\" or [\"a\", \"b\"]",
-              .action = ""});
+              .action = "check that the file is as published"});
 }
 
 }  // namespace
@@ -77,13 +77,15 @@ void Bpe::read_vocab(const JsonObject& json) {
   vocab_.reserve(json.raw("vocab").size());
   std::vector<bool> used;
   for (const auto& [spelling, value] : json.raw("vocab").items()) {
-    const auto id = static_cast<std::size_t>(vocab.integer(spelling, 0, kMaxTokens - 1));
+    const bool plain = value.is_number_unsigned() && value.get<std::uint64_t>() < kMaxTokens;
+    const auto id = plain ? value.get<std::size_t>()
+                          : static_cast<std::size_t>(vocab.integer(spelling, 0, kMaxTokens - 1));
     if (used.size() <= id) used.resize(id + 1);
     if (used[id]) {
       fail_input({.what = vocab.key_name(spelling),
                   .got = "id " + std::to_string(id) + ", which another token has",
                   .wanted = "an id of its own",
-                  .action = ""});
+                  .action = "check that the file is as published"});
     }
     used[id] = true;
     vocab_.emplace(spelling, static_cast<int>(id));
@@ -117,7 +119,7 @@ int Bpe::known_token(const std::string& spelling, const std::string& name) const
     fail_input({.what = name,
                 .got = "'" + spelling + "', which is not in the vocabulary",
                 .wanted = "tokens of the vocabulary",
-                .action = ""});
+                .action = "check that the file is as published"});
   }
   return found->second;
 }

@@ -94,7 +94,7 @@ std::shared_ptr<const Regex> read_pattern(const JsonObject& json) {
     fail_input({.what = pattern.key_name("String"),
                 .got = "an empty string",
                 .wanted = "text to replace",
-                .action = ""});
+                .action = "check that the file is as published"});
   }
   return std::make_shared<const Regex>(escaped(text), pattern.key_name("String"));
 }

@@ -46,7 +46,7 @@ class Reader {
       fail_input({.what = json.key_name("single"),
                   .got = "a template of another form",
                   .wanted = "sequence A once, with special tokens around it",
-                  .action = ""});
+                  .action = "this tokenizer needs a template that gracemoe does not have"});
     }
   }
 

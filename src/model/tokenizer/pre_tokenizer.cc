@@ -82,7 +82,7 @@ PreTokenizer::Stage PreTokenizer::read_split(const JsonObject& json) {
     fail_input({.what = json.key_name("behavior"),
                 .got = "'" + name + "'",
                 .wanted = "Removed, Isolated, MergedWithPrevious, MergedWithNext or Contiguous",
-                .action = ""});
+                .action = "check that the file is as published"});
   }
   Stage stage;
   stage.behavior = behavior->second;
@@ -96,7 +96,7 @@ PreTokenizer::Stage PreTokenizer::read_split(const JsonObject& json) {
     fail_input({.what = pattern.key_name("String"),
                 .got = "an empty string",
                 .wanted = "text to split at",
-                .action = ""});
+                .action = "check that the file is as published"});
   }
   return stage;
 }

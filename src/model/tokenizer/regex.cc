@@ -103,7 +103,7 @@ Regex::Regex(const std::string& pattern, std::string name) : name_(std::move(nam
     fail_input({.what = name_,
                 .got = "'" + pattern + "' (" + error_text(code, info) + ")",
                 .wanted = "a regular expression",
-                .action = ""});
+                .action = "check that the file is as published: Oniguruma reads its patterns"});
   }
 }
 
