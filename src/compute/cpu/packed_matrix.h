@@ -29,8 +29,8 @@ struct PackedShape {
 // zeros.
 using WeightRow = std::function<const bf16*(std::size_t o)>;
 
-// The rows of a panel -> the panel. In squares of a cache line of a row by 32 rows: rows a page
-// apart would evict each other if they were read side by side.
+// The rows of a panel -> the panel, 16 byte aligned. Each row is read on its own, some kB at a
+// time: rows a page apart would evict each other if they were read side by side.
 void pack_bf16_panel(const bf16* const* rows, std::size_t in, bf16* panel);
 
 // The same in int8 by blocks: a scale is the block's largest value over 127,
