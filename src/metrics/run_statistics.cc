@@ -92,14 +92,20 @@ TrafficTotals total_traffic(const RunStatistics& run) {
 }
 
 BusiestLink busiest_link(const RunStatistics& run) {
-  std::map<int, std::int64_t> sent;
-  for (const auto& layer : run.layers)
-    for (std::size_t d = 0; d < layer.size(); ++d)
-      sent[run.devices[d].node] +=
-          layer[d].dispatch_payload.cross_node + layer[d].combine_payload.cross_node;
+  struct Directions {
+    std::int64_t out = 0, in = 0;
+  };
+  std::map<int, Directions> links;
+  for (const auto& layer : run.layers) {
+    for (std::size_t d = 0; d < layer.size(); ++d) {
+      Directions& link = links[run.devices[d].node];
+      link.out += layer[d].dispatch_payload.cross_node + layer[d].combine_payload.cross_node;
+      link.in += layer[d].received_payload;
+    }
+  }
   BusiestLink busiest;
-  for (const auto& [node, bytes] : sent)
-    if (bytes > busiest.bytes) busiest = {node, bytes};
+  for (const auto& [node, link] : links)
+    if (std::max(link.out, link.in) > busiest.bytes) busiest = {node, std::max(link.out, link.in)};
   return busiest;
 }
 

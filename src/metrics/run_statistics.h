@@ -25,6 +25,7 @@ struct LayerDeviceStatistics {
   std::int64_t load = 0;                          // (token, expert instance) pairs computed here
   SentBytes dispatch_payload, combine_payload;    // rows of activations, outputs and partial sums
   SentBytes dispatch_metadata, combine_metadata;  // headers and routing entries
+  std::int64_t received_payload = 0;              // from other nodes, dispatch and combine
   std::int64_t cross_node_rows = 0;               // rows sent to other nodes in dispatch
   std::int64_t messages = 0;
   // Seconds as in DeviceStatistics.
@@ -100,8 +101,8 @@ TrafficTotals total_traffic(const RunStatistics& run);
 double cross_node_mb(const RunStatistics& run);  // payload, 10^6 bytes
 double intra_node_mb(const RunStatistics& run);
 
-// The link of the node that sends most to other nodes, payload of dispatch and combine. With two
-// nodes this is the busier direction of their link: what one sends the other receives.
+// Of the node whose link to the others carries most in one direction: that direction's payload of
+// dispatch and combine.
 struct BusiestLink {
   int node = 0;
   std::int64_t bytes = 0;

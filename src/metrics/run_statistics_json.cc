@@ -24,7 +24,7 @@ struct Column {
   std::int64_t& (*field)(LayerDeviceStatistics&);
 };
 using L = LayerDeviceStatistics;
-constexpr std::array<Column, 11> kColumns{{
+constexpr std::array<Column, 12> kColumns{{
     {"load", [](L& s) -> std::int64_t& { return s.load; }},
     {"dispatch_payload_cross_node_bytes",
      [](L& s) -> std::int64_t& { return s.dispatch_payload.cross_node; }},
@@ -42,6 +42,7 @@ constexpr std::array<Column, 11> kColumns{{
      [](L& s) -> std::int64_t& { return s.combine_metadata.cross_node; }},
     {"combine_metadata_intra_node_bytes",
      [](L& s) -> std::int64_t& { return s.combine_metadata.intra_node; }},
+    {"received_payload_cross_node_bytes", [](L& s) -> std::int64_t& { return s.received_payload; }},
     {"cross_node_rows", [](L& s) -> std::int64_t& { return s.cross_node_rows; }},
     {"messages", [](L& s) -> std::int64_t& { return s.messages; }},
 }};

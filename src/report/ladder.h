@@ -23,12 +23,12 @@ struct LadderRow {
   double cross_node_mb = 0;     // payload, 10^6 bytes
   double intra_node_mb = 0;
   double dispatch_cross_mb = 0, dispatch_intra_mb = 0;  // the way out, of the two
-  double busiest_link_mb = 0;           // payload sent by the node that sends most to other nodes
-  std::int64_t messages = 0;            // sent in dispatch and combine, to any device
-  double metadata_mb = 0;               // headers and routing entries, cross- and intra-node
-  double device_idle_s = 0;             // mean over devices
-  double load_std = 0;                  // (token, expert) pairs, mean over layers
-  double load_max_over_mean = 0;        // mean over layers
+  double busiest_link_mb = 0;     // payload in the busier direction of the busiest node's link
+  std::int64_t messages = 0;      // sent in dispatch and combine, to any device
+  double metadata_mb = 0;         // headers and routing entries, cross- and intra-node
+  double device_idle_s = 0;       // mean over devices
+  double load_std = 0;            // (token, expert) pairs, mean over layers
+  double load_max_over_mean = 0;  // mean over layers
   double load_max_over_mean_worst = 0;  // the worst layer
   double tokens_per_second = 0;         // generated, end to end
   double resident_expert_mb = 0;        // of the device that holds the most

@@ -46,6 +46,7 @@ LayerDeviceStatistics layer_statistics(const LayerCounters& c) {
   s.combine_payload = sent(c.combine_payload);
   s.dispatch_metadata = sent(c.dispatch_metadata);
   s.combine_metadata = sent(c.combine_metadata);
+  s.received_payload = c.dispatch_received + c.combine_received;
   s.cross_node_rows = c.cross_node_rows;
   s.messages = c.messages;
   s.dispatch_s = c.dispatch_seconds;

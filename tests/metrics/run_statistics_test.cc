@@ -40,13 +40,16 @@ TEST(RunStatistics, TrafficKeepsPayloadAndMetadataApart) {
   EXPECT_DOUBLE_EQ(intra_node_mb(run), 0.3);
 }
 
-TEST(RunStatistics, TheBusiestLinkIsTheOneOfTheNodeThatSendsMost) {
+TEST(RunStatistics, TheBusiestLinkIsTheOneWhoseBusierDirectionCarriesMost) {
   auto run = sample_run("a");
   EXPECT_EQ(busiest_link(run).node, 0);
   EXPECT_EQ(busiest_link(run).bytes, 2'000'000);
   run.layers[0][1].dispatch_payload.cross_node = 600'000;
   EXPECT_EQ(busiest_link(run).node, 1);
   EXPECT_EQ(busiest_link(run).bytes, 2'100'000);
+  run.layers[0][0].received_payload = 2'200'000;
+  EXPECT_EQ(busiest_link(run).node, 0);
+  EXPECT_EQ(busiest_link(run).bytes, 2'200'000);
   EXPECT_EQ(busiest_link({}).bytes, 0);
 }
 
