@@ -42,7 +42,7 @@ constexpr std::array<Column, 12> kColumns{{
      [](L& s) -> std::int64_t& { return s.combine_metadata.cross_node; }},
     {"combine_metadata_intra_node_bytes",
      [](L& s) -> std::int64_t& { return s.combine_metadata.intra_node; }},
-    {"received_payload_cross_node_bytes", [](L& s) -> std::int64_t& { return s.received_payload; }},
+    {"received_from_other_nodes_bytes", [](L& s) -> std::int64_t& { return s.received_payload; }},
     {"cross_node_rows", [](L& s) -> std::int64_t& { return s.cross_node_rows; }},
     {"messages", [](L& s) -> std::int64_t& { return s.messages; }},
 }};
