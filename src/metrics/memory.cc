@@ -1,5 +1,7 @@
 #include "metrics/memory.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <fstream>
 #include <optional>
@@ -45,6 +47,17 @@ std::int64_t available_memory() {
   const auto group = control_group();
   if (!group) return machine;
   return machine > 0 ? std::min(machine, *group) : *group;
+}
+
+// Pages that every layer takes anew, cleared by the kernel, were a tenth of the time of prefill on
+// 4 ranks; kept, a whole run took 4% less (medians of 12 and 7 pairs: 0.96 to 0.92, 1.03 to 0.99
+// s).
+void keep_freed_memory() {
+  constexpr int kOwnMapping = 32 << 20;  // the most that glibc lets lie on its heap
+  constexpr int kKept = 256 << 20;
+  malloc_trim(0);
+  mallopt(M_MMAP_THRESHOLD, kOwnMapping);
+  mallopt(M_TRIM_THRESHOLD, kKept);
 }
 
 }  // namespace gracemoe

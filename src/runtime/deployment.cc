@@ -36,6 +36,7 @@ Deployment::Deployment(const DeploymentOptions& options, const Topology& topolog
   });
   agree(shared_digest(*checkpoint_, config_, host_sum(transport_, host, hashes->sum())));
   settle_intra();
+  keep_freed_memory();
 }
 
 std::string Deployment::model_name() const {

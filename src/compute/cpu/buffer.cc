@@ -29,4 +29,30 @@ void Buffer::Free::operator()(std::byte* data) const {
   std::free(data);
 }
 
+Buffer BufferShelf::take(std::size_t size) {
+  const std::lock_guard lock(mutex_);
+  // The smallest that suffices; else the largest makes room for one that does.
+  auto best = buffers_.end();
+  for (auto it = buffers_.begin(); it != buffers_.end(); ++it) {
+    const bool better = best == buffers_.end() ||
+                        (best->size() < size ? it->size() > best->size()
+                                             : it->size() >= size && it->size() < best->size());
+    if (better) best = it;
+  }
+  if (best == buffers_.end()) return Buffer(size);
+  std::swap(*best, buffers_.back());
+  Buffer taken = std::move(buffers_.back());
+  buffers_.pop_back();
+  if (taken.size() < size) {
+    taken = {};
+    taken = Buffer(size);
+  }
+  return taken;
+}
+
+void BufferShelf::give_back(Buffer buffer) {
+  const std::lock_guard lock(mutex_);
+  buffers_.push_back(std::move(buffer));
+}
+
 }  // namespace gracemoe

@@ -2,7 +2,9 @@
 #pragma once
 #include <cstddef>
 #include <memory>
-#include <span>
+#include <mutex>
+#include <utility>
+#include <vector>
 
 namespace gracemoe {
 
@@ -20,6 +22,42 @@ class Buffer {
   };
   std::unique_ptr<std::byte, Free> data_;
   std::size_t size_ = 0;
+};
+
+// Buffers that calls leave to the calls after them, so that the kernel need not clear pages anew
+// for every product of every layer. Holds as many as were out at once, each of the largest size
+// that it was wanted in. For any number of threads.
+class BufferShelf {
+ public:
+  // At least `size` bytes, with whatever the last user left there.
+  Buffer take(std::size_t size);
+  void give_back(Buffer buffer);
+
+ private:
+  std::mutex mutex_;
+  std::vector<Buffer> buffers_;
+};
+
+// A buffer of the shelf, given back at the end; the shelf outlives it. Movable.
+class LentBuffer {
+ public:
+  LentBuffer() = default;
+  LentBuffer(BufferShelf& shelf, std::size_t size) : shelf_(&shelf), buffer_(shelf.take(size)) {}
+  LentBuffer(LentBuffer&& other) noexcept
+      : shelf_(std::exchange(other.shelf_, nullptr)), buffer_(std::move(other.buffer_)) {}
+  LentBuffer& operator=(LentBuffer&& other) noexcept {
+    std::swap(shelf_, other.shelf_);
+    std::swap(buffer_, other.buffer_);
+    return *this;
+  }
+  ~LentBuffer() {
+    if (shelf_ != nullptr) shelf_->give_back(std::move(buffer_));
+  }
+  std::byte* data() const { return buffer_.data(); }
+
+ private:
+  BufferShelf* shelf_ = nullptr;
+  Buffer buffer_;
 };
 
 }  // namespace gracemoe

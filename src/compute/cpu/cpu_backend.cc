@@ -29,18 +29,20 @@ class CpuBackend final : public Backend {
 
   std::unique_ptr<Linear> linear(WeightView weight) const override {
     if (onednn_) return make_onednn_linear(weight, kernels_, threads_);
-    return make_packed_linear(std::move(weight), product(), threads_, shared_);
+    return make_packed_linear(std::move(weight), product(), threads_, shelf_, shared_);
   }
   std::unique_ptr<Linear> linear_float32(WeightView weight) const override {
-    return make_packed_linear(std::move(weight), kernels_.exact, threads_, shared_);
+    return make_packed_linear(std::move(weight), kernels_.exact, threads_, shelf_, shared_);
   }
   std::unique_ptr<ExpertGroup> experts(std::vector<ExpertWeights> experts) const override {
-    return make_packed_experts(std::move(experts), product(), kernels_.store, threads_, nullptr);
+    return make_packed_experts(std::move(experts), product(), kernels_.store, threads_, shelf_,
+                               nullptr);
   }
   std::unique_ptr<ExpertGroup> mlp(ExpertWeights weights) const override {
     std::vector<ExpertWeights> one;
     one.push_back(std::move(weights));
-    return make_packed_experts(std::move(one), product(), kernels_.store, threads_, shared_);
+    return make_packed_experts(std::move(one), product(), kernels_.store, threads_, shelf_,
+                               shared_);
   }
 
   void rms_norm(std::span<const float> x, std::span<const bf16> weight, double eps,
@@ -113,6 +115,7 @@ class CpuBackend final : public Backend {
   int threads_;
   bool onednn_, int8_;
   Kernels kernels_;
+  std::shared_ptr<BufferShelf> shelf_ = std::make_shared<BufferShelf>();
   std::shared_ptr<HostMemory> shared_;
   RopeTable rope_;
 };

@@ -52,8 +52,13 @@ std::vector<std::span<const Block>> blocks_by_expert(std::span<const Block> bloc
 class PackedExperts final : public ExpertGroup {
  public:
   PackedExperts(std::vector<ExpertWeights> experts, const ProductKernels& product, RowStore store,
-                int threads, const std::shared_ptr<HostMemory>& shared)
-      : product_(product), store_(store), threads_(threads), experts_(experts.size()) {
+                int threads, const std::shared_ptr<BufferShelf>& shelf,
+                const std::shared_ptr<HostMemory>& shared)
+      : product_(product),
+        store_(store),
+        threads_(threads),
+        shelf_(shelf),
+        experts_(experts.size()) {
     if (experts.empty()) return;
     hidden_ = static_cast<std::size_t>(experts[0].down.out);
     width_ = static_cast<std::size_t>(experts[0].down.in);
@@ -76,9 +81,9 @@ class PackedExperts final : public ExpertGroup {
     Wave wave;
     wave.work = &work;
     wave.outputs = outputs;
-    wave.x = Buffer(wave_entries * x_row_bytes());
-    wave.h = Buffer(wave_entries * h_row_bytes());
-    if (repacks()) wave.h_values = Buffer(wave_entries * h_width() * sizeof(float));
+    wave.x = LentBuffer(*shelf_, wave_entries * x_row_bytes());
+    wave.h = LentBuffer(*shelf_, wave_entries * h_row_bytes());
+    if (repacks()) wave.h_values = LentBuffer(*shelf_, wave_entries * h_width() * sizeof(float));
     for (std::size_t first = 0; first < blocks.size();) {
       std::size_t last = first, entries = 0;
       do {
@@ -95,8 +100,8 @@ class PackedExperts final : public ExpertGroup {
     const GroupedRows* work = nullptr;
     std::byte* outputs = nullptr;
     std::span<const Block> blocks;
-    Buffer x, h;      // tiles, a block's behind the block's before
-    Buffer h_values;  // float32 [entries][h_width()], where h is packed from them
+    LentBuffer x, h;      // tiles, a block's behind the block's before
+    LentBuffer h_values;  // float32 [entries][h_width()], where h is packed from them
     std::size_t offset(const Block& block) const { return block.first - blocks[0].first; }
   };
 
@@ -243,6 +248,7 @@ class PackedExperts final : public ExpertGroup {
   ProductKernels product_;
   RowStore store_;
   int threads_;
+  std::shared_ptr<BufferShelf> shelf_;
   std::size_t experts_;
   std::size_t hidden_ = 0, width_ = 0;
   PackedShape gate_up_, down_;  // gate_up_.out counts the padding of its last panel
@@ -254,9 +260,11 @@ class PackedExperts final : public ExpertGroup {
 std::unique_ptr<ExpertGroup> make_packed_experts(std::vector<ExpertWeights> experts,
                                                  const ProductKernels& product, RowStore store,
                                                  int threads,
+                                                 const std::shared_ptr<BufferShelf>& shelf,
                                                  const std::shared_ptr<HostMemory>& shared) {
   check_experts(experts);
-  return std::make_unique<PackedExperts>(std::move(experts), product, store, threads, shared);
+  return std::make_unique<PackedExperts>(std::move(experts), product, store, threads, shelf,
+                                         shared);
 }
 
 }  // namespace gracemoe

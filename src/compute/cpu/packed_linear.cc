@@ -29,9 +29,10 @@ namespace {
 class PackedLinear final : public Linear {
  public:
   PackedLinear(WeightView weight, const ProductKernels& kernels, int threads,
-               const std::shared_ptr<HostMemory>& shared)
+               const std::shared_ptr<BufferShelf>& shelf, const std::shared_ptr<HostMemory>& shared)
       : kernels_(kernels),
         threads_(threads),
+        shelf_(shelf),
         shape_{static_cast<std::size_t>(weight.out), static_cast<std::size_t>(weight.in),
                kernels.format},
         panels_(shape_.bytes(), shared) {
@@ -51,7 +52,7 @@ class PackedLinear final : public Linear {
     const Cut tiles(static_cast<std::size_t>(rows), kernels_.max_rows);
     const Cut blocks(tiles.parts(), kBlockTiles);
     const Cut panels(shape_.panels(), panels_a_part(blocks.parts()));
-    const Buffer packed(static_cast<std::size_t>(rows) * row_bytes());
+    const LentBuffer packed(*shelf_, static_cast<std::size_t>(rows) * row_bytes());
     const auto elements = static_cast<double>(x.size());
     parallel_for(threads_, tiles.parts(), elements,
                  [&](std::size_t t, int) { pack(x.data(), tiles, t, packed.data()); });
@@ -115,6 +116,7 @@ class PackedLinear final : public Linear {
 
   ProductKernels kernels_;
   int threads_;
+  std::shared_ptr<BufferShelf> shelf_;
   PackedShape shape_;
   PanelMemory panels_;
 };
@@ -122,9 +124,10 @@ class PackedLinear final : public Linear {
 }  // namespace
 
 std::unique_ptr<Linear> make_packed_linear(WeightView weight, const ProductKernels& kernels,
-                                           int threads, const std::shared_ptr<HostMemory>& shared) {
+                                           int threads, const std::shared_ptr<BufferShelf>& shelf,
+                                           const std::shared_ptr<HostMemory>& shared) {
   check_weight(weight);
-  return std::make_unique<PackedLinear>(std::move(weight), kernels, threads, shared);
+  return std::make_unique<PackedLinear>(std::move(weight), kernels, threads, shelf, shared);
 }
 
 }  // namespace gracemoe

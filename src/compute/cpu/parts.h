@@ -7,13 +7,16 @@
 #include <vector>
 
 #include "compute/backend.h"
+#include "compute/cpu/buffer.h"
 #include "compute/cpu/kernels.h"
 
 namespace gracemoe {
 
-// A product by our own kernels; `kernels` is Kernels::rounded, exact or int8.
+// A product by our own kernels; `kernels` is Kernels::rounded, exact or int8. Rows are packed into
+// buffers of the shelf.
 std::unique_ptr<Linear> make_packed_linear(WeightView weight, const ProductKernels& kernels,
-                                           int threads, const std::shared_ptr<HostMemory>& shared);
+                                           int threads, const std::shared_ptr<BufferShelf>& shelf,
+                                           const std::shared_ptr<HostMemory>& shared);
 
 // The same by oneDNN, x rounded to bf16 by `kernels`. Needs a processor on which oneDNN has bf16
 // products.
@@ -25,6 +28,7 @@ using RowStore = void (*)(const float* x, std::byte* rows, std::size_t n);  // K
 std::unique_ptr<ExpertGroup> make_packed_experts(std::vector<ExpertWeights> experts,
                                                  const ProductKernels& product, RowStore store,
                                                  int threads,
+                                                 const std::shared_ptr<BufferShelf>& shelf,
                                                  const std::shared_ptr<HostMemory>& shared);
 
 void packed_attention(const Kernels& kernels, int threads, const AttentionShape& shape,
