@@ -354,6 +354,22 @@ TEST(Cli, TextShorterThanAWindowHasNoPerplexity) {
       "at least one window of 256");
 }
 
+// Without weights, so that whatever loads first ends with another message.
+TEST(Cli, ProfileRefusesWindowsAndTextsBeforeItLoads) {
+  const TempDir folder;
+  const auto model = copy_of_tiny(folder);
+  std::filesystem::remove(model / "model.safetensors");
+  write_file(folder / "text.txt", std::string_view("The table"));
+  write_file(folder / "empty.txt", std::string_view(""));
+  const auto profile = [&](const std::string& text, const std::string& window) {
+    return run_process(program({"profile", "--model", model.string(), "--text", folder / text,
+                                "--window", window, "--out", folder / "trace"}));
+  };
+  expect_refusal(profile("text.txt", "1000000"), "window: got 1000000, wanted at most ");
+  expect_refusal(profile("empty.txt", "16"), "no token");
+  expect_refusal(profile("text.txt", "16"), "no weights");
+}
+
 TEST(Cli, StandardOutputThatCannotBeWrittenIsAnError) {
   const ProcessResult result =
       run_process({"bash", "-c", "exec \"$@\" >/dev/full", "bash", kProgram, "generate", "--quiet",
