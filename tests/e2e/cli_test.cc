@@ -106,6 +106,11 @@ TEST(Cli, MadeCheckpointsRunAndAreInspected) {
   EXPECT_THAT(int8.out, HasSubstr(" 102.4 kB "));  // of experts, below
   EXPECT_THAT(inspect.out, HasSubstr("fits: in 1.0 GB a device, as --memory-gb says"));
   EXPECT_THAT(int8.out, HasSubstr("a device, what this machine has available now"));
+  const ProcessResult small =
+      run_process(program({"inspect", "--model", kModel, "--memory-gb", "0.02"}));
+  EXPECT_EQ(small.exit_code, 0) << small.err;
+  EXPECT_THAT(small.out, HasSubstr("does not fit: in 20.0 MB a device, as --memory-gb says: 1 of 1 "
+                                   "devices need more, device 0 "));
   EXPECT_THAT(int8.out, HasSubstr("  yes\n"));
   expect_refusal(run_process(program({"make-checkpoint", "--preset", "none", "--out", made})),
                  "preset: got 'none'");
