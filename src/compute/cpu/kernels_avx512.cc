@@ -27,6 +27,8 @@ constexpr std::size_t kQueryGroup = 8;  // of attention; two vectors of sums eac
 #include "compute/cpu/product_whole.inc"
 #include "compute/cpu/vector.inc"
 // After vector.inc, whose 16 lanes it uses.
+#include "compute/cpu/attention_lone.inc"
+// After attention_lone.inc, for the lone queries.
 #include "compute/cpu/attention.inc"
 
 Kernels table() {

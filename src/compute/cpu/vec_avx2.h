@@ -75,6 +75,25 @@ GM_INLINE F widen(const void* x) {
   const __m128i bits = _mm_loadu_si128(static_cast<const __m128i*>(x));
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
 }
+// Of the 2 * kLanes elements of a and b: the first, third, ...; the second, fourth, ...
+GM_INLINE F in_order(F across) {
+  return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(across), 0xd8));
+}
+GM_INLINE F evens(F a, F b) {
+  return in_order(_mm256_shuffle_ps(a, b, 0x88));
+}
+GM_INLINE F odds(F a, F b) {
+  return in_order(_mm256_shuffle_ps(a, b, 0xdd));
+}
+// The way back: a = first_half(evens(a, b), odds(a, b)), b = second_half(...).
+GM_INLINE F first_half(F evens, F odds) {
+  return _mm256_permute2f128_ps(_mm256_unpacklo_ps(evens, odds), _mm256_unpackhi_ps(evens, odds),
+                                0x20);
+}
+GM_INLINE F second_half(F evens, F odds) {
+  return _mm256_permute2f128_ps(_mm256_unpacklo_ps(evens, odds), _mm256_unpackhi_ps(evens, odds),
+                                0x31);
+}
 
 // The bf16 bits of to_bf16(), in the lower halves.
 GM_INLINE I round_bits(F x) {

@@ -88,6 +88,23 @@ GM_INLINE F widen(const void* x) {
   const __m256i bits = _mm256_loadu_si256(static_cast<const __m256i*>(x));
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
 }
+// Lane i of a for i, of b for 16 + i.
+GM_INLINE F evens(F a, F b) {
+  const I from = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  return _mm512_permutex2var_ps(a, from, b);
+}
+GM_INLINE F odds(F a, F b) {
+  const I from = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+  return _mm512_permutex2var_ps(a, from, b);
+}
+GM_INLINE F first_half(F evens, F odds) {
+  const I from = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  return _mm512_permutex2var_ps(evens, from, odds);
+}
+GM_INLINE F second_half(F evens, F odds) {
+  const I from = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+  return _mm512_permutex2var_ps(evens, from, odds);
+}
 
 GM_INLINE I round_bits(F x) {
   const I u = _mm512_castps_si512(x);
