@@ -1,6 +1,10 @@
 // gracemoe inspect: what a model folder holds, and what each device would hold of it under a plan.
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/numbers.h"
@@ -25,6 +29,40 @@ std::string bytes_text(std::int64_t bytes) {
   return human_bytes(static_cast<double>(bytes));
 }
 
+// Whether the largest device fits, with the numbers.
+void print_verdict(const std::vector<Footprint>& needs, double memory, const std::string& source) {
+  const auto total = [](const Footprint& need) { return static_cast<double>(need.total()); };
+  const auto most =
+      std::max_element(needs.begin(), needs.end(),
+                       [&](const Footprint& a, const Footprint& b) { return total(a) < total(b); });
+  if (total(*most) <= memory) {
+    fmt::print("fits: in {} a device, {}\n", human_bytes(memory), source);
+    return;
+  }
+  const auto over = std::count_if(needs.begin(), needs.end(),
+                                  [&](const Footprint& need) { return total(need) > memory; });
+  fmt::print(
+      "does not fit: in {} a device, {}: {} of {} devices need more, device {} {} more; more "
+      "devices, a plan with fewer copies, --weights int8, fewer --sequences or --positions need "
+      "less\n",
+      human_bytes(memory), source, over, needs.size(), most - needs.begin(),
+      human_bytes(total(*most) - memory));
+}
+
+// What the devices of each node need together, where one machine runs them.
+void print_nodes(const Plan& plan, const std::vector<Footprint>& needs) {
+  if (plan.topology.devices() == plan.topology.nodes()) return;
+  std::vector<std::int64_t> sums(static_cast<std::size_t>(plan.topology.nodes()), 0);
+  for (std::size_t device = 0; device < needs.size(); ++device) {
+    auto& sum = sums[static_cast<std::size_t>(plan.topology.node_of(static_cast<int>(device)))];
+    sum += needs[device].total() - (sum > 0 ? needs[device].dense : 0);
+  }
+  fmt::print("a machine for all devices of a node, other weights kept once:");
+  for (std::size_t node = 0; node < sums.size(); ++node)
+    fmt::print("{} node {} {}", node > 0 ? "," : "", node, bytes_text(sums[node]));
+  fmt::print("\n");
+}
+
 // What each device needs of its memory, and whether it has it.
 void print_devices(const Plan& plan, const ModelConfig& c, const Checkpoint& checkpoint,
                    const InspectArguments& a) {
@@ -35,17 +73,21 @@ void print_devices(const Plan& plan, const ModelConfig& c, const Checkpoint& che
   options.cache_positions = std::int64_t{a.sequences} * positions;
   fmt::print("memory a device, {} weights, with {} sequence{} of {} positions:\n", a.weights,
              a.sequences, a.sequences == 1 ? "" : "s", positions);
+  std::vector<Footprint> needs;
+  for (int device = 0; device < plan.topology.devices(); ++device)
+    needs.push_back(footprint(c, checkpoint, plan, device, options));
   const double memory =
       a.memory_gb > 0 ? a.memory_gb * 1e9 : static_cast<double>(available_memory());
   if (memory > 0)
-    fmt::print("fits: in {} a device, {}\n", human_bytes(memory),
-               a.memory_gb > 0 ? "as --memory-gb says"
-                               : "what this machine has available now (--memory-gb: another size)");
+    print_verdict(needs, memory,
+                  a.memory_gb > 0
+                      ? "as --memory-gb says"
+                      : "what this machine has available now (--memory-gb: another size)");
   fmt::print("{:>6} {:>5} {:>9} {:>10} {:>13} {:>10} {:>10} {:>10}{}\n", "device", "node",
              "instances", "experts", "other weights", "KV cache", "buffers", "in all",
              memory > 0 ? "  fits" : "");
   for (int device = 0; device < plan.topology.devices(); ++device) {
-    const Footprint need = footprint(c, checkpoint, plan, device, options);
+    const Footprint& need = needs[static_cast<std::size_t>(device)];
     const bool fits = static_cast<double>(need.total()) <= memory;
     fmt::print("{:>6} {:>5} {:>9} {:>10} {:>13} {:>10} {:>10} {:>10}{}\n", device,
                plan.topology.node_of(device), need.experts / expert_bytes(c, options.int8),
@@ -53,6 +95,7 @@ void print_devices(const Plan& plan, const ModelConfig& c, const Checkpoint& che
                bytes_text(need.buffers), bytes_text(need.total()),
                memory > 0 ? (fits ? "  yes" : "  NO") : "");
   }
+  print_nodes(plan, needs);
 }
 
 void print_model(const InspectArguments& a, const ModelConfig& c, const Checkpoint& checkpoint,

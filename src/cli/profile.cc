@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/deployment_options.h"
 #include "cli/numbers.h"
+#include "model/model_config.h"
 #include "runtime/collect.h"
 #include "runtime/text_windows.h"
 #include "runtime/together.h"
@@ -30,20 +31,23 @@ std::vector<Request> windows_of(const EncodedTexts& encoded, const ProfileArgume
   return windows;
 }
 
+// What the model cannot read is refused before its weights are loaded.
+void check_windows(const ProfileArguments& a, const std::vector<Request>& windows,
+                   const ModelConfig& config) {
+  if (a.window > config.max_positions)
+    fail_usage({"window", std::to_string(a.window),
+                "at most " + std::to_string(config.max_positions) + ", the model's positions", ""});
+  check_requests(windows, config.vocab, config.max_positions);
+}
+
 void profile(const ProfileArguments& a, CliContext& context) {
-  const auto deployment =
-      deploy(a.deployment, true, {a.out}, reading_positions(a.deployment, a.window), context);
+  context.start(a.deployment.topology, a.deployment.timeout);
+  Transport& transport = context.transport();
   const EncodedTexts encoded = encode_texts(a.texts, a.deployment.model, context);
   const std::vector<Request> windows = windows_of(encoded, a);
-  Transport& transport = context.transport();
-  together(transport, [&] {
-    if (a.window > deployment->config().max_positions)
-      fail_usage({"window", std::to_string(a.window),
-                  "at most " + std::to_string(deployment->config().max_positions) +
-                      ", the model's positions",
-                  ""});
-    check_requests(windows, deployment->config().vocab, deployment->config().max_positions);
-  });
+  together(transport, [&] { check_windows(a, windows, read_model_config(a.deployment.model)); });
+  const auto deployment =
+      deploy(a.deployment, true, {a.out}, reading_positions(a.deployment, a.window), context);
   std::int64_t tokens = 0;
   for (const Request& window : windows) tokens += static_cast<std::int64_t>(window.prompt.size());
   RunTimes times;

@@ -106,6 +106,11 @@ TEST(Cli, MadeCheckpointsRunAndAreInspected) {
   EXPECT_THAT(int8.out, HasSubstr(" 102.4 kB "));  // of experts, below
   EXPECT_THAT(inspect.out, HasSubstr("fits: in 1.0 GB a device, as --memory-gb says"));
   EXPECT_THAT(int8.out, HasSubstr("a device, what this machine has available now"));
+  const ProcessResult small =
+      run_process(program({"inspect", "--model", kModel, "--memory-gb", "0.02"}));
+  EXPECT_EQ(small.exit_code, 0) << small.err;
+  EXPECT_THAT(small.out, HasSubstr("does not fit: in 20.0 MB a device, as --memory-gb says: 1 of 1 "
+                                   "devices need more, device 0 "));
   EXPECT_THAT(int8.out, HasSubstr("  yes\n"));
   expect_refusal(run_process(program({"make-checkpoint", "--preset", "none", "--out", made})),
                  "preset: got 'none'");
@@ -352,6 +357,22 @@ TEST(Cli, TextShorterThanAWindowHasNoPerplexity) {
   expect_refusal(
       run_process(program({"eval", "--quiet", "--model", kModel, "--text", folder / "short.txt"})),
       "at least one window of 256");
+}
+
+// Without weights, so that whatever loads first ends with another message.
+TEST(Cli, ProfileRefusesWindowsAndTextsBeforeItLoads) {
+  const TempDir folder;
+  const auto model = copy_of_tiny(folder);
+  std::filesystem::remove(model / "model.safetensors");
+  write_file(folder / "text.txt", std::string_view("The table"));
+  write_file(folder / "empty.txt", std::string_view(""));
+  const auto profile = [&](const std::string& text, const std::string& window) {
+    return run_process(program({"profile", "--model", model.string(), "--text", folder / text,
+                                "--window", window, "--out", folder / "trace"}));
+  };
+  expect_refusal(profile("text.txt", "1000000"), "window: got 1000000, wanted at most ");
+  expect_refusal(profile("empty.txt", "16"), "no token");
+  expect_refusal(profile("text.txt", "16"), "no weights");
 }
 
 TEST(Cli, StandardOutputThatCannotBeWrittenIsAnError) {
