@@ -128,7 +128,7 @@ class Sending {
       check_mpi(statuses_[static_cast<std::size_t>(i)].MPI_ERROR,
                 "sending to " + name_of_rank(to) + " (" + to_string(phase_) + ")");
     }
-    check_mpi(code, "sending (" + to_string(phase_) + ")");
+    check_mpi(code, [&] { return "sending (" + to_string(phase_) + ")"; });
     if (count == MPI_UNDEFINED || count <= 0) return false;
     left_ -= static_cast<std::size_t>(count);
     return true;
@@ -166,15 +166,16 @@ class Receiving {
   // of another phase is an error.
   bool poll(MPI_Comm comm, std::size_t frame_bytes, const Phase& phase, int tag = MPI_ANY_TAG) {
     if (done_) return false;
+    const auto what = [&] { return doing(phase); };
     int flag = 0;
     MPI_Status status;
     if (request_ != MPI_REQUEST_NULL) {
-      check_mpi(MPI_Test(&request_, &flag, &status), doing(phase));
+      check_mpi(MPI_Test(&request_, &flag, &status), what);
       if (flag == 0) return false;
       done_ = frame_ < frame_bytes;
       return true;
     }
-    check_mpi(MPI_Iprobe(message_.from, tag, comm, &flag, &status), doing(phase));
+    check_mpi(MPI_Iprobe(message_.from, tag, comm, &flag, &status), what);
     if (flag == 0) return false;
     meet_frame(comm, frame_bytes, phase, status);
     return true;

@@ -2,6 +2,7 @@
 // only files that know MPI; standard calls only.
 #pragma once
 #include <mpi.h>
+#include <concepts>
 
 #include <memory>
 #include <string>
@@ -13,6 +14,11 @@ namespace gracemoe {
 
 // Error (kPeer) where an MPI call on a communicator with MPI_ERRORS_RETURN failed.
 void check_mpi(int code, const std::string& doing);
+// For what is done again and again: the text is made where it is wanted.
+template <std::invocable Doing>
+void check_mpi(int code, const Doing& doing) {
+  if (code != MPI_SUCCESS) check_mpi(code, std::string(doing()));
+}
 
 struct MpiWaitOptions {
   double timeout_seconds = 0;  // without any progress; 0: for ever

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/median.h"
 #include "report/html_style.h"
 #include "report/run_figures.h"
 
@@ -12,12 +13,6 @@ namespace gracemoe {
 namespace {
 
 using Runs = std::vector<RunStatistics>;
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t n = values.size();
-  return n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
-}
 
 template <typename Figure>
 double median_of(const Runs& rounds, Figure figure) {

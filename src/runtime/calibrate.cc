@@ -7,6 +7,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/median.h"
 #include "exchange/link_timing.h"
 
 namespace gracemoe {
@@ -48,12 +49,6 @@ Round peers(const Topology& topology, const std::vector<int>& opponent) {
       partner[static_cast<std::size_t>(d)] = topology.first_device(other) + topology.local_index(d);
   }
   return partner;
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t n = values.size();
-  return n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
 struct MeasuredLink {

@@ -7,8 +7,10 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/median.h"
 #include "engine/sampler.h"
 #include "engine/transformer.h"
+#include "metrics/memory.h"
 #include "plan/contiguous.h"
 
 namespace gracemoe {
@@ -120,13 +122,6 @@ class Phase {
   std::vector<KvCache> caches_;
   StepBatch batch_;
 };
-
-double median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  std::sort(values.begin(), values.end());
-  const std::size_t n = values.size();
-  return (values[n / 2] + values[(n - 1) / 2]) / 2;
-}
 
 // Sequences of the phase's first step, alone: the same logits.
 void verify_alone(const Phase& phase, std::span<const float> logits, std::size_t vocab) {
@@ -246,6 +241,7 @@ ComputeBenchResult bench_compute(const ModelConfig& config, Checkpoint& checkpoi
       throw Error(ErrorCategory::kInternal, "logits are far from the reference backend's: " +
                                                 std::to_string(result.reference_error));
   }
+  keep_freed_memory();
   if (options.progress) options.progress("limits");
   MemoryReader reader(options.cpu.threads);
   result.limits = measure_limits(options.cpu, reader);

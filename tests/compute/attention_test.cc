@@ -148,6 +148,18 @@ TEST_P(AttentionTest, LongContext) {
   }
 }
 
+// Lone rows over more than the second-level cache holds are fetched ahead, rows that are no whole
+// cache lines too.
+TEST_P(AttentionTest, ALoneRowFarBack) {
+  for (const Shape& shape : {Shape{8, 8, 64}, Shape{3, 3, 20}}) {
+    const int positions = (1 << 20) / static_cast<int>(shape.kv_width() * sizeof(bf16)) + 77;
+    const Cache cache(positions, shape, 19);
+    const auto q = random_floats(shape.q_width(), 21);
+    const auto out = attend(*cpu_, shape, q, {span_of(cache, 0, 1, positions - 1)});
+    expect_row(out.data(), q.data(), cache, shape, positions - 1, cpu_->name());
+  }
+}
+
 // What lies behind a row's position must not reach it, NaN included.
 TEST_P(AttentionTest, TheFutureIsInvisible) {
   const Shape shape{2, 2, 32};

@@ -275,7 +275,7 @@ TEST_F(CliPlan, TraceWithAnExpertOutOfRangeIsRefused) {
   EXPECT_FALSE(std::filesystem::exists(folder / "p.json"));
 }
 
-TEST_F(CliPlan, ARankLoadsOnlyItsExperts) {
+TEST_F(CliPlan, ARankLoadsOnlyItsExpertsAndGetsWhatOthersSend) {
   const TempDir folder;
   const std::string stats = folder / "stats.json";
   const ProcessResult result = run_process(under_mpirun(
@@ -295,6 +295,14 @@ TEST_F(CliPlan, ARankLoadsOnlyItsExperts) {
     EXPECT_LE(read, experts * expert + everywhere);
     EXPECT_GE(read, experts * expert);
   }
+  std::int64_t sent = 0, received = 0;
+  for (const Json& layer : run["layers"]) {
+    for (const std::int64_t bytes : layer["dispatch_payload_cross_node_bytes"]) sent += bytes;
+    for (const std::int64_t bytes : layer["combine_payload_cross_node_bytes"]) sent += bytes;
+    for (const std::int64_t bytes : layer["received_from_other_nodes_bytes"]) received += bytes;
+  }
+  EXPECT_GT(sent, 0);
+  EXPECT_EQ(received, sent);
 }
 
 // 64 prompts x 32 tokens over real MPI: every sampled row's logits are those of one process, bit

@@ -45,6 +45,7 @@ inline RunStatistics sample_run(const std::string& name, double seconds = 8.0) {
   run.layers[1][1].combine_payload = {.cross_node = 500'000, .intra_node = 200'000};
   run.layers[1][0].dispatch_metadata = {.cross_node = 64, .intra_node = 32};
   run.layers[1][1].combine_metadata = {.cross_node = 16, .intra_node = 8};
+  run.layers[0][1].received_payload = 1'250'000;
   run.layers[0][0].cross_node_rows = 5;
   run.layers[1][1].cross_node_rows = 7;
   run.layers[0][0].messages = 3;

@@ -1,4 +1,6 @@
+#if defined(__x86_64__)
 #include <immintrin.h>
+#endif
 
 #include <algorithm>
 #include <cstdint>
@@ -53,9 +55,20 @@ void transpose(const bf16* from, std::size_t pitch, Quad* to) {
 
 // Past the caches: nothing reads a panel before its model is loaded.
 void stream(Quad quad, bf16* to) {
+#if defined(__x86_64__)
   __m128i bits;
   std::memcpy(&bits, &quad, sizeof(bits));
   _mm_stream_si128(reinterpret_cast<__m128i*>(to), bits);
+#else
+  std::memcpy(to, &quad, sizeof(quad));
+#endif
+}
+
+// What was streamed is in memory before anything that is written from here on.
+void end_stream() {
+#if defined(__x86_64__)
+  _mm_sfence();
+#endif
 }
 
 // Rows [kPanel, pitch] -> pairs a panel's width apart, `count` elements of each, of kSquare a time.
@@ -90,7 +103,7 @@ void pack_bf16_panel(const bf16* const* rows, std::size_t in, bf16* panel) {
     }
     pack_rows(staged.get(), pitch, count, panel + first * kPanel);
   }
-  _mm_sfence();
+  end_stream();
   for (std::size_t c = 0; c < kPanel; ++c)
     pack_line(rows[c], whole, in, panel + (whole * kPanel + c * 2));
 }

@@ -31,6 +31,7 @@ void Buffer::Free::operator()(std::byte* data) const {
 
 Buffer BufferShelf::take(std::size_t size) {
   const std::lock_guard lock(mutex_);
+  buffers_.reserve(buffers_.size() + out_ + 1);  // so that giving back cannot fail
   // The smallest that suffices; else the largest makes room for one that does.
   auto best = buffers_.end();
   for (auto it = buffers_.begin(); it != buffers_.end(); ++it) {
@@ -39,6 +40,7 @@ Buffer BufferShelf::take(std::size_t size) {
                                              : it->size() >= size && it->size() < best->size());
     if (better) best = it;
   }
+  ++out_;
   if (best == buffers_.end()) return Buffer(size);
   std::swap(*best, buffers_.back());
   Buffer taken = std::move(buffers_.back());
@@ -50,9 +52,10 @@ Buffer BufferShelf::take(std::size_t size) {
   return taken;
 }
 
-void BufferShelf::give_back(Buffer buffer) {
+void BufferShelf::give_back(Buffer buffer) noexcept {
   const std::lock_guard lock(mutex_);
   buffers_.push_back(std::move(buffer));
+  --out_;
 }
 
 }  // namespace gracemoe

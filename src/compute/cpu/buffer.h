@@ -31,11 +31,12 @@ class BufferShelf {
  public:
   // At least `size` bytes, with whatever the last user left there.
   Buffer take(std::size_t size);
-  void give_back(Buffer buffer);
+  void give_back(Buffer buffer) noexcept;
 
  private:
   std::mutex mutex_;
   std::vector<Buffer> buffers_;
+  std::size_t out_ = 0;  // taken and not given back
 };
 
 // A buffer of the shelf, given back at the end; the shelf outlives it. Movable.

@@ -62,8 +62,9 @@ struct ProductKernels {
                      std::byte* tile) = nullptr;
   // The products of at most kBlockTiles tiles with the 32 * count outputs of `count` adjacent
   // panels; `depth` as above. `next`, or null: the panel that is wanted after these; of it as much
-  // is fetched into the cache meanwhile as is of each of these before its turn. A processor's own
-  // prefetching does not keep up with tiles of several rows, which read a panel in strides.
+  // is fetched into the cache meanwhile as is of each of these before its turn, but for a lone tile
+  // of few rows, which reads its panels side by side. A processor's own prefetching does not keep
+  // up with tiles of several rows, which read a panel in strides.
   void (*multiply)(std::span<const ProductTile> tiles, const std::byte* panels, std::size_t depth,
                    std::size_t count, const std::byte* next) = nullptr;
   // gate_up [rows][stride], of which 16 gates g, then their 16 ups u -> silu(g) * u, the values

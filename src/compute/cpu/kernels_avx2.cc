@@ -3,6 +3,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <cstdint>
 #include <type_traits>
 #include <utility>
 
@@ -43,8 +44,8 @@ Kernels table() {
       WeightFormat::kInt8, kTileRows, sizeof(std::int16_t), pack_int8<std::byte>, pack_int8<float>,
       multiply_int8_few,   gate_rows, saturate_int8};
   for (ProductKernels* product : {&kernels.rounded, &kernels.exact, &kernels.int8}) {
-    product->most_panels = 2 * kSidePanels<1>;
-    product->fewest_panels = kSidePanels<1>;
+    product->most_panels = 2 * kSidePanels;
+    product->fewest_panels = kSidePanels;
   }
   kernels.rms_norm = rms_norm;
   kernels.rotate = rotate;
