@@ -74,13 +74,20 @@ def needed_by(rank, ranks, files):
 
 
 def read_ranges(needed):
+    """The exit status: 1, with a message, where a file ends before its ranges do."""
     buffer = memoryview(bytearray(8 << 20))
     for name, ranges in needed:
         with open(name, "rb", buffering=0) as f:
             for at, last in ranges:
                 f.seek(at)
                 while at < last:
-                    at += f.readinto(buffer[: min(len(buffer), last - at)])
+                    got = f.readinto(buffer[: min(len(buffer), last - at)])
+                    if not got:
+                        print(f"{name}: got its end at byte {at}, wanted {last} as its header says; make it anew",
+                              file=sys.stderr)
+                        return 1
+                    at += got
+    return 0
 
 
 def plain_read_of_ranks(files, ranks):
@@ -91,8 +98,7 @@ def plain_read_of_ranks(files, ranks):
     for part in parts:
         reader = os.fork()
         if reader == 0:
-            read_ranges(part)
-            os._exit(0)
+            os._exit(read_ranges(part))
         readers.append(reader)
     for reader in readers:
         if os.waitpid(reader, 0)[1] != 0:

@@ -249,8 +249,8 @@ void chat(const ChatArguments& a, CliContext& context) {
   });
   transport.sum(vocab);  // only rank 0 has it
   // At least one answer must fit.
-  const auto deployment =
-      deploy(a.deployment, false, {}, context.root() ? settings.max_tokens : 0, context);
+  const auto deployment = deploy(
+      a.deployment, false, context.root() ? RunSize{settings.max_tokens, 1} : RunSize{}, context);
   if (context.root() && !a.deployment.quiet) fmt::print(stderr, "{}\n", settings.text);
 
   RunOptions options = run_options(a.deployment);

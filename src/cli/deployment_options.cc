@@ -133,6 +133,7 @@ DeploymentOptions deployment_options(const DeploymentArguments& a, bool record_r
   if (options.reference_backend && a.weights != "bf16")
     fail_usage({"weights of the reference backend", a.weights, "bf16", "use --backend cpu"});
   options.cpu.threads = a.threads > 0 ? a.threads : default_threads(ranks_on_host);
+  if (!options.reference_backend) check_cpu_options(options.cpu);
   options.record_routing = record_routing;
   options.rounding = a.round_weights ? WeightRounding::kNearest : WeightRounding::kRefuse;
   options.rows = a.max_rows;
@@ -144,22 +145,31 @@ DeploymentOptions deployment_options(const DeploymentArguments& a, bool record_r
 void refuse_twice(const std::vector<std::string>& outputs) {
   for (const std::string& output : outputs) {
     if (!output.empty() && std::count(outputs.begin(), outputs.end(), output) > 1)
-      fail_usage({"outputs", output + " for two of them", "a file of its own for each", ""});
+      fail_usage({"outputs", output + " for two of them", "a file of its own for each",
+                  "give one of them another name"});
   }
 }
 
+void require_outputs(const std::vector<std::string>& outputs, CliContext& context) {
+  together(context.transport(), [&] {
+    refuse_twice(outputs);
+    for (const std::string& output : outputs)
+      if (context.root() && !output.empty()) require_writable(output);
+  });
+}
+
+RunSize size_of_run(std::span<const Request> mine, const RunOptions& options) {
+  return {cache_positions(mine, options), logit_rows(mine, options)};
+}
+
 std::unique_ptr<Deployment> deploy(const DeploymentArguments& a, bool record_routing,
-                                   const std::vector<std::string>& outputs,
-                                   std::int64_t cache_positions, CliContext& context) {
-  if (!context.started()) context.start(a.topology, a.timeout);
+                                   const RunSize& size, CliContext& context) {
   const int ranks_on_host = context.ranks_on_host();
   DeploymentOptions options;
   together(context.transport(), [&] {
     options = deployment_options(a, record_routing, ranks_on_host);
-    options.cache_positions = cache_positions;
-    for (const std::string& output : outputs)
-      if (context.root() && !output.empty()) require_writable(output);
-    refuse_twice(outputs);
+    options.cache_positions = size.cache_positions;
+    options.logit_rows = size.logit_rows;
   });
   const double start = wall_seconds();
   auto deployment = std::make_unique<Deployment>(options, context.topology(), context.transport());

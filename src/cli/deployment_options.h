@@ -24,18 +24,27 @@ struct DeploymentArguments {
 // All but plan, exchange and routing.
 void add_engine_arguments(CLI::App& command, DeploymentArguments& arguments);
 void add_deployment_arguments(CLI::App& command, DeploymentArguments& arguments);
+// Errors (kUsage): an unknown choice, or two that do not go together.
 DeploymentOptions deployment_options(const DeploymentArguments& arguments, bool record_routing,
                                      int ranks_on_host);
 
 // Error (kUsage) if a name that is not empty stands there twice.
 void refuse_twice(const std::vector<std::string>& outputs);
+// The same, and refuses files that cannot be written (empty names are skipped). For long work: ask
+// before it starts. Collective.
+void require_outputs(const std::vector<std::string>& outputs, CliContext& context);
 
-// Joins the job if that is still to do, refuses outputs (empty names are skipped) that cannot be
-// written, loads the model, and prints on rank 0 (standard error) the full configuration of the
-// run. `cache_positions`: as DeploymentOptions. Collective.
+// What a run holds at once on this rank beside the weights: as DeploymentOptions.
+struct RunSize {
+  std::int64_t cache_positions = 0;
+  int logit_rows = 0;
+};
+RunSize size_of_run(std::span<const Request> mine, const RunOptions& options);
+
+// Loads the model, and prints on rank 0 (standard error) the full configuration of the run.
+// Collective.
 std::unique_ptr<Deployment> deploy(const DeploymentArguments& arguments, bool record_routing,
-                                   const std::vector<std::string>& outputs,
-                                   std::int64_t cache_positions, CliContext& context);
+                                   const RunSize& size, CliContext& context);
 // For prompts of `window` tokens that are only read: what caches take at once.
 std::int64_t reading_positions(const DeploymentArguments& arguments, int window);
 

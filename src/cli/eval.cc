@@ -43,17 +43,35 @@ void check_texts(const EvalArguments& a, const EncodedTexts& encoded, const Mode
   }
   if (a.window > config.max_positions)
     fail_usage({"window", std::to_string(a.window),
-                "at most " + std::to_string(config.max_positions) + ", the model's positions", ""});
+                "at most " + std::to_string(config.max_positions) + ", the model's positions",
+                "give a shorter --window"});
+  for (const std::vector<int>& text : encoded.texts)
+    check_requests(cut_windows(text, a.window, 0, 0), config.vocab, config.max_positions);
+}
+
+DeploymentArguments with_weights(const EvalArguments& a, const std::string& weights) {
+  DeploymentArguments arguments = a.deployment;
+  arguments.weights = weights;
+  return arguments;
+}
+
+// What a later mode would be refused for is told before the first is run. Collective.
+void check_modes(const EvalArguments& a, const std::vector<std::string>& modes,
+                 CliContext& context) {
+  const int ranks_on_host = context.ranks_on_host();
+  together(context.transport(), [&] {
+    for (const std::string& mode : modes)
+      deployment_options(with_weights(a, mode), false, ranks_on_host);
+  });
 }
 
 // Perplexity of each text with one kind of weights. Collective.
 std::vector<Perplexity> eval_weights(const EvalArguments& a, const EncodedTexts& encoded,
                                      const std::string& weights, RunProfile& profile,
                                      CliContext& context) {
-  DeploymentArguments arguments = a.deployment;
-  arguments.weights = weights;
-  const auto deployment = deploy(arguments, false, {a.json, a.profile},
-                                 reading_positions(arguments, a.window), context);
+  const DeploymentArguments arguments = with_weights(a, weights);
+  const RunSize size{reading_positions(arguments, a.window), arguments.max_rows};
+  const auto deployment = deploy(arguments, false, size, context);
   std::vector<Perplexity> results;
   for (std::size_t i = 0; i < encoded.texts.size(); ++i) {
     ProgressBar bar("eval " + a.texts[i], "tokens",
@@ -80,6 +98,8 @@ void eval(const EvalArguments& a, CliContext& context) {
   const std::vector<std::string> modes = modes_of(a.deployment.weights);
   RunProfile profile(a.profile);
   context.start(a.deployment.topology, a.deployment.timeout);
+  require_outputs({a.json, a.profile}, context);
+  check_modes(a, modes, context);
   const EncodedTexts encoded = encode_texts(a.texts, a.deployment.model, context);
   together(context.transport(),
            [&] { check_texts(a, encoded, read_model_config(a.deployment.model)); });

@@ -211,6 +211,7 @@ std::unique_ptr<CompletionWriter> open_writer(const GenerateArguments& a, const 
 
 void generate(const GenerateArguments& a, CliContext& context) {
   context.start(a.deployment.topology, a.deployment.timeout);
+  require_outputs({a.out, a.stats, a.trace, a.profile}, context);
   Transport& transport = context.transport();
   // What is asked for comes first: the memory that it takes is part of whether the model fits.
   ModelConfig config;
@@ -220,9 +221,8 @@ void generate(const GenerateArguments& a, CliContext& context) {
   together(transport, [&] { check_requests(batch.requests, config.vocab, config.max_positions); });
   const std::vector<Request> asked =
       requests_of(batch.requests, transport.rank(), transport.size());
-  const auto deployment =
-      deploy(a.deployment, !a.trace.empty(), {a.out, a.stats, a.trace, a.profile},
-             cache_positions(asked, run_options(a.deployment)), context);
+  const auto deployment = deploy(a.deployment, !a.trace.empty(),
+                                 size_of_run(asked, run_options(a.deployment)), context);
   std::vector<Request> requests;
   const auto writer = open_writer(a, batch, *deployment, context, requests);
 

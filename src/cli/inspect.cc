@@ -68,7 +68,7 @@ void print_devices(const Plan& plan, const ModelConfig& c, const Checkpoint& che
                    const InspectArguments& a) {
   FootprintOptions options;
   options.int8 = a.weights == "int8";
-  options.sequences = a.sequences;
+  options.logit_rows = std::min(a.sequences, options.rows);
   const int positions = a.positions > 0 ? a.positions : c.max_positions;
   options.cache_positions = std::int64_t{a.sequences} * positions;
   fmt::print("memory a device, {} weights, with {} sequence{} of {} positions:\n", a.weights,

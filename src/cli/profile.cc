@@ -42,12 +42,13 @@ void check_windows(const ProfileArguments& a, const std::vector<Request>& window
 
 void profile(const ProfileArguments& a, CliContext& context) {
   context.start(a.deployment.topology, a.deployment.timeout);
+  require_outputs({a.out}, context);
   Transport& transport = context.transport();
   const EncodedTexts encoded = encode_texts(a.texts, a.deployment.model, context);
   const std::vector<Request> windows = windows_of(encoded, a);
   together(transport, [&] { check_windows(a, windows, read_model_config(a.deployment.model)); });
   const auto deployment =
-      deploy(a.deployment, true, {a.out}, reading_positions(a.deployment, a.window), context);
+      deploy(a.deployment, true, {reading_positions(a.deployment, a.window), 0}, context);
   std::int64_t tokens = 0;
   for (const Request& window : windows) tokens += static_cast<std::int64_t>(window.prompt.size());
   RunTimes times;

@@ -156,7 +156,9 @@ struct CpuOptions {
 std::size_t stored_bytes(const CpuOptions& options, int out, int in);
 
 // Errors (kUsage): threads below 1, an unknown instruction set, one that this machine lacks, or
-// none at all; unknown weights.
+// none at all; unknown weights or dense products, or two of them that do not go together.
+void check_cpu_options(const CpuOptions& options);
+// Errors as check_cpu_options.
 std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options);
 
 }  // namespace gracemoe

@@ -22,6 +22,7 @@ constexpr std::int64_t kMaxDevices = 1 << 20;
 struct Column {
   const char* key;
   std::int64_t& (*field)(LayerDeviceStatistics&);
+  bool optional = false;  // files of before have none of it: zeros
 };
 using L = LayerDeviceStatistics;
 constexpr std::array<Column, 12> kColumns{{
@@ -42,7 +43,8 @@ constexpr std::array<Column, 12> kColumns{{
      [](L& s) -> std::int64_t& { return s.combine_metadata.cross_node; }},
     {"combine_metadata_intra_node_bytes",
      [](L& s) -> std::int64_t& { return s.combine_metadata.intra_node; }},
-    {"received_from_other_nodes_bytes", [](L& s) -> std::int64_t& { return s.received_payload; }},
+    {"received_from_other_nodes_bytes", [](L& s) -> std::int64_t& { return s.received_payload; },
+     true},
     {"cross_node_rows", [](L& s) -> std::int64_t& { return s.cross_node_rows; }},
     {"messages", [](L& s) -> std::int64_t& { return s.messages; }},
 }};
@@ -214,6 +216,7 @@ DeviceStatistics read_device(const JsonObject& json, std::size_t index) {
 }
 
 void read_column(const JsonObject& json, const Column& column, std::vector<L>& layer) {
+  if (column.optional && !json.has(column.key)) return;
   const std::string what = json.name() + ": " + column.key;
   const Json& values = json.array(column.key);
   if (values.size() != layer.size()) {

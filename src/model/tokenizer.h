@@ -12,12 +12,12 @@ namespace gracemoe {
 
 class Tokenizer {
  public:
-  // Understands: normalizer NFC, NFD, NFKC, NFKD, Lowercase; pre-tokenizer Split, Digits and, last,
-  // ByteLevel; model BPE; post-processor ByteLevel, TemplateProcessing; decoder ByteLevel;
-  // Sequences of these; added tokens with all their flags. The
-  // settings "truncation" and "padding" are for batches and not read: every text keeps its length.
-  // Errors (kInput): missing or malformed file; a component we do not have (by name and type):
-  // strict, never silently wrong.
+  // Understands: normalizer NFC, NFD, NFKC, NFKD, Lowercase, Prepend, Replace, Strip; pre-tokenizer
+  // Split, Digits and, last, ByteLevel; model BPE; post-processor ByteLevel, TemplateProcessing;
+  // decoder ByteLevel; Sequences of these; added tokens with all their flags. The settings
+  // "truncation" and "padding" are for batches and not read: every text keeps its length. Errors
+  // (kInput): missing or malformed file; a component we do not have (by name and type): strict,
+  // never silently wrong.
   explicit Tokenizer(const std::filesystem::path& tokenizer_json);
   // tokenizer.json of a model folder, with what its tokenizer_config.json adds: where add_bos_token
   // or add_eos_token is true, encode() adds that token too unless the post-processor already does.

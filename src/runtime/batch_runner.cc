@@ -241,6 +241,14 @@ std::int64_t cache_positions(std::span<const Request> mine, const RunOptions& op
   return positions + waiting;
 }
 
+int logit_rows(std::span<const Request> mine, const RunOptions& options) {
+  if (options.score) return options.max_rows;
+  const auto answered = std::count_if(mine.begin(), mine.end(),
+                                      [](const Request& r) { return r.max_new_tokens > 0; });
+  return static_cast<int>(
+      std::min<std::int64_t>(answered, std::min(options.max_rows, options.max_sequences)));
+}
+
 std::vector<Completion> run_requests(Transformer& model, Transport& transport,
                                      std::span<const Request> mine, const RunOptions& options,
                                      RunTimes& times) {

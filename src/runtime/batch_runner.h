@@ -53,6 +53,9 @@ struct RunTimes {
 
 // The most positions that caches have room for at once on a rank that runs these requests.
 std::int64_t cache_positions(std::span<const Request> mine, const RunOptions& options);
+// The most rows that a step computes logits of on a rank that runs these requests: of every row
+// where options.score is set, or of one row of each request that generates.
+int logit_rows(std::span<const Request> mine, const RunOptions& options);
 
 // Collective. `mine`: the requests whose home is this rank. Completions come in the order of
 // `mine`.

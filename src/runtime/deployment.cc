@@ -24,6 +24,7 @@ Deployment::Deployment(const DeploymentOptions& options, const Topology& topolog
   size.int8 = options_.cpu.weights == "int8";
   size.rows = options_.rows;
   size.cache_positions = options_.cache_positions;
+  size.logit_rows = options_.logit_rows;
   const auto available = options_.memory_bytes > 0
                              ? static_cast<std::int64_t>(options_.memory_bytes)
                              : available_memory();

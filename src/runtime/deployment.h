@@ -30,6 +30,7 @@ struct DeploymentOptions {
   WeightRounding rounding = WeightRounding::kRefuse;
   int rows = 512;                    // of a step, for the memory that buffers take
   std::int64_t cache_positions = 0;  // likewise, of the sequences that this rank holds at once
+  int logit_rows = 1;                // likewise, of a step, the most that logits are wanted of
   double memory_bytes = 0;  // of this machine, for its ranks together; 0: what is available
   bool progress = false;    // a bar of the bytes that rank 0 loads
 };

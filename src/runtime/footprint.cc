@@ -55,7 +55,7 @@ std::int64_t buffer_bytes(const ModelConfig& c, double load, const FootprintOpti
   const std::int64_t mlp = std::max(c.dense_width, c.shared_width);
   const std::int64_t row = 4 * (std::int64_t{4} * c.hidden + attention + mlp + c.experts) +
                            options.element_bytes * exchange;
-  const std::int64_t logits = std::int64_t{4} * c.vocab * std::max(1, options.sequences);
+  const std::int64_t logits = std::int64_t{4} * c.vocab * options.logit_rows;
   const double computed = 2 * load * options.rows * c.top_k;
   const double outputs =
       3.0 * static_cast<double>(options.element_bytes) * c.hidden * std::ceil(computed);

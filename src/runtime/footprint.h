@@ -13,7 +13,7 @@ struct FootprintOptions {
   bool int8 = false;                 // weights kept in 8 bits where CpuOptions::weights says so
   int rows = 512;                    // of a step
   std::int64_t cache_positions = 0;  // of all sequences held at once, together
-  int sequences = 0;                 // of these, each with logits
+  int logit_rows = 1;                // of a step, the most that logits are computed of
 };
 
 // Bytes.

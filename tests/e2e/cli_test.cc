@@ -359,20 +359,65 @@ TEST(CliLossless, RanksWithOtherWeightsAreRefused) {
   EXPECT_THAT(result.err, HasSubstr("this rank and rank 0 differ"));
 }
 
-TEST(Cli, TextShorterThanAWindowHasNoPerplexity) {
-  const TempDir folder;
-  write_file(folder / "short.txt", std::string_view("The table"));
-  expect_refusal(
-      run_process(program({"eval", "--quiet", "--model", kModel, "--text", folder / "short.txt"})),
-      "at least one window of 256");
-}
-
 // Without weights, so that whatever loads first ends with another message.
-TEST(Cli, ProfileRefusesWindowsAndTextsBeforeItLoads) {
-  const TempDir folder;
+std::filesystem::path tiny_without_weights(const TempDir& folder) {
   const auto model = copy_of_tiny(folder);
   std::filesystem::remove(model / "model.safetensors");
   write_file(folder / "text.txt", std::string_view("The table"));
+  return model;
+}
+
+TEST(Cli, EvalRefusesWhatCannotBeBeforeItLoads) {
+  const TempDir folder;
+  const auto model = tiny_without_weights(folder);
+  const auto eval = [&](const Args& more) {
+    Args args{"eval", "--model", model.string(), "--text", folder / "text.txt"};
+    args.insert(args.end(), more.begin(), more.end());
+    return run_process(program(args));
+  };
+  expect_refusal(eval({}), "at least one window of 256");
+  expect_refusal(eval({"--window", "2"}), "no weights");
+  expect_refusal(eval({"--window", "2", "--weights", "bf16,int4"}),
+                 "weights of the cpu backend: got 'int4', wanted bf16 or int8");
+  expect_refusal(eval({"--window", "2", "--weights", "bf16,int8", "--backend", "reference"}),
+                 "weights of the reference backend: got int8, wanted bf16");
+  expect_refusal(eval({"--json", folder / "no/such/x.json"}), "no/such");
+  expect_refusal(eval({"--profile", folder / "no/such/x.json"}), "no/such");
+  Json config = read_json(model / "config.json");
+  config["vocab_size"] = 10;
+  std::filesystem::remove(model / "generation_config.json");
+  for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id"}) config[key] = 1;
+  write_file(model / "config.json", config.dump());
+  expect_refusal(eval({"--window", "2"}), "token id: got ");
+}
+
+// Megabytes that a refusal for want of memory tells for buffers.
+double refused_buffers_mb(const Args& args) {
+  const ProcessResult result = run_process(program(args));
+  expect_refusal(result, "memory of a machine with 1 rank: got 10.0 MB");
+  const std::size_t at = result.err.find("buffers ");
+  return at == std::string::npos ? 0 : std::stod(result.err.substr(at + 8));
+}
+
+TEST(Cli, LogitsAreCountedBeforeLoading) {
+  const TempDir folder;
+  const Args common{"--model", kModel, "--memory-gb", "0.01"};
+  const auto buffers = [&](Args args) {
+    args.insert(args.end(), common.begin(), common.end());
+    return refused_buffers_mb(args);
+  };
+  const std::string text = kSource + "/data/text/math.txt";
+  const double none = buffers({"profile", "--text", text, "--out", folder / "trace"});
+  const double row = 4e-6 * 4096;  // float32 a token of the vocabulary
+  EXPECT_NEAR(buffers({"eval", "--text", text}) - none, 512 * row, 0.11) << "of every row";
+  const double of_prompts = buffers({"generate", "--prompts-from", text, "--num-prompts", "200",
+                                     "--prompt-tokens", "4", "--max-tokens", "2"});
+  EXPECT_NEAR(of_prompts - none, 200 * row, 0.11) << "of one row a prompt";
+}
+
+TEST(Cli, ProfileRefusesWindowsAndTextsBeforeItLoads) {
+  const TempDir folder;
+  const auto model = tiny_without_weights(folder);
   write_file(folder / "empty.txt", std::string_view(""));
   const auto profile = [&](const std::string& text, const std::string& window) {
     return run_process(program({"profile", "--model", model.string(), "--text", folder / text,
@@ -381,6 +426,9 @@ TEST(Cli, ProfileRefusesWindowsAndTextsBeforeItLoads) {
   expect_refusal(profile("text.txt", "1000000"), "window: got 1000000, wanted at most ");
   expect_refusal(profile("empty.txt", "16"), "no token");
   expect_refusal(profile("text.txt", "16"), "no weights");
+  expect_refusal(run_process(program({"profile", "--model", model.string(), "--text",
+                                      folder / "empty.txt", "--out", folder / "no/such/trace"})),
+                 "no/such");
 }
 
 TEST(Cli, StandardOutputThatCannotBeWrittenIsAnError) {

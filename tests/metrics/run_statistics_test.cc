@@ -140,6 +140,20 @@ TEST(RunStatisticsJson, NamesTheMissingKey) {
               AllOf(HasSubstr("layers[1]"), HasSubstr("load")));
 }
 
+// Files written before the bytes received were counted.
+TEST(RunStatisticsJson, BytesReceivedMayBeMissing) {
+  RunStatistics run = sample_run("a");
+  run.layers[0][0].received_payload = 7;
+  OrderedJson json = OrderedJson::parse(run_statistics_json(run));
+  for (OrderedJson& layer : json["layers"]) layer.erase("received_from_other_nodes_bytes");
+  const RunStatistics back = parse_run_statistics(json.dump(), "run.json");
+  for (auto& layer : run.layers)
+    for (auto& device : layer) device.received_payload = 0;
+  EXPECT_EQ(back, run);
+  EXPECT_THAT(refusal([](Json& j) { j["layers"][0]["received_from_other_nodes_bytes"] = 7; }),
+              HasSubstr("received_from_other_nodes_bytes"));
+}
+
 TEST(RunStatisticsJson, RefusesBadNumbers) {
   EXPECT_THAT(refusal([](Json& j) { j["end_to_end_s"] = -1; }), HasSubstr("end_to_end_s"));
   EXPECT_THAT(refusal([](Json& j) { j["decode_s"] = nullptr; }), HasSubstr("decode_s"));

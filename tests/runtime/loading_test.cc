@@ -189,6 +189,29 @@ TEST(Loading, CachesAreThoseOfTheSequencesHeldAtOnce) {
   EXPECT_EQ(cache_positions({}, how), 0);
 }
 
+TEST(Loading, LogitsAreThoseOfOneStep) {
+  std::vector<Request> requests(5, Request{0, {1, 2, 3}, 4});
+  requests[2].max_new_tokens = 0;
+  RunOptions how;
+  EXPECT_EQ(logit_rows(requests, how), 4) << "a prompt that is only read asks for none";
+  how.max_sequences = 3;
+  EXPECT_EQ(logit_rows(requests, how), 3);
+  how.max_rows = 2;
+  EXPECT_EQ(logit_rows(requests, how), 2);
+  how.max_rows = 100;
+  how.score = [](const Request&, int, std::span<const float>) {};
+  EXPECT_EQ(logit_rows(requests, how), 100);
+}
+
+TEST(Loading, LogitsArePartOfWhatMustFit) {
+  DeploymentOptions options = options_of(demo_model());
+  options.memory_bytes = 70e6;  // 32 MB of weights, 20 MB of buffers
+  options.logit_rows = 512;     // 8.4 MB
+  EXPECT_EQ(error_of([&] { logits_of(options); }), "");
+  options.logit_rows = 4 * 512;
+  EXPECT_THAT(error_of([&] { logits_of(options); }), HasSubstr("got 70.0 MB, wanted "));
+}
+
 // Loads a model on one device; the bytes that progress told last.
 std::int64_t loaded_bytes(Checkpoint& checkpoint, const ModelConfig& config, const Plan& plan) {
   const auto transport = make_local_transport();
@@ -257,7 +280,6 @@ TEST(Footprint, CountsWeightsCachesAndNothingTwice) {
     const Plan plan = contiguous_plan(
         {"", "", c.experts, c.top_k, static_cast<int>(c.moe_layers.size()), Topology::grid(1, 1)});
     FootprintOptions options;
-    options.sequences = 3;
     options.cache_positions = 3 * 100;
     const Footprint need = footprint(c, checkpoint, plan, 0, options);
     EXPECT_EQ(need.dense + need.experts, checkpoint.bytes_total()) << model;
@@ -269,6 +291,19 @@ TEST(Footprint, CountsWeightsCachesAndNothingTwice) {
   EXPECT_EQ(expert_bytes(c, true), 2 * 32 * (64 + 2) + 64 * (32 + 2));
   // DeepSeek-V2: (kv_lora_rank + qk_rope) x layers x element size.
   EXPECT_EQ(cache_bytes(read_model_config(test_data("deepseek_v2_tiny")), 2), (32 + 8) * 3 * 2);
+}
+
+TEST(Footprint, CountsARowOfLogitsForEachRowThatWantsThem) {
+  const ModelConfig c = read_model_config(test_data("olmoe_tiny"));
+  const Checkpoint checkpoint(test_data("olmoe_tiny"));
+  const Plan plan = contiguous_plan(
+      {"", "", c.experts, c.top_k, static_cast<int>(c.moe_layers.size()), Topology::grid(1, 1)});
+  const auto buffers = [&](int logit_rows) {
+    FootprintOptions options;
+    options.logit_rows = logit_rows;
+    return footprint(c, checkpoint, plan, 0, options).buffers;
+  };
+  EXPECT_EQ(buffers(512) - buffers(0), 4 * 512 * c.vocab);
 }
 
 // Others' tokens too: a device that the plan gives half of the work holds more than one of eight.

@@ -122,41 +122,32 @@ class CpuBackend final : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options) {
-  if (options.threads < 1) {
-    fail_usage({.what = "threads of the cpu backend",
-                .got = std::to_string(options.threads),
-                .wanted = "at least 1",
-                .action = ""});
-  }
+void check_cpu_options(const CpuOptions& options) {
+  if (options.threads < 1)
+    fail_usage({"threads of the cpu backend", std::to_string(options.threads), "at least 1",
+                "give a larger number of threads"});
   const bool onednn = options.dense == "onednn";
-  if (!onednn && options.dense != "packed") {
-    fail_usage({.what = "dense products of the cpu backend",
-                .got = "'" + options.dense + "'",
-                .wanted = "packed or onednn",
-                .action = ""});
-  }
+  if (!onednn && options.dense != "packed")
+    fail_usage({"dense products of the cpu backend", "'" + options.dense + "'", "packed or onednn",
+                "choose one of the two"});
   const bool int8 = options.weights == "int8";
-  if (!int8 && options.weights != "bf16") {
-    fail_usage({.what = "weights of the cpu backend",
-                .got = "'" + options.weights + "'",
-                .wanted = "bf16 or int8",
-                .action = ""});
-  }
-  if (int8 && onednn) {
-    fail_usage({.what = "dense products by oneDNN",
-                .got = "int8 weights",
-                .wanted = "bf16 weights",
-                .action = "use the packed products"});
-  }
-  const Isa isa = choose_isa(options.isa);
-  if (onednn && isa == Isa::kAvx2) {
-    fail_usage({.what = "dense products by oneDNN",
-                .got = "avx2",
-                .wanted = "a processor with AVX-512, below which oneDNN has no fast bf16 products",
-                .action = "use the packed products"});
-  }
-  return std::make_unique<CpuBackend>(isa, options.threads, onednn, int8, options.shared);
+  if (!int8 && options.weights != "bf16")
+    fail_usage({"weights of the cpu backend", "'" + options.weights + "'", "bf16 or int8",
+                "choose one of the two"});
+  if (int8 && onednn)
+    fail_usage(
+        {"dense products by oneDNN", "int8 weights", "bf16 weights", "use the packed products"});
+  if (choose_isa(options.isa) == Isa::kAvx2 && onednn)
+    fail_usage({"dense products by oneDNN", "avx2",
+                "a processor with AVX-512, below which oneDNN has no fast bf16 products",
+                "use the packed products"});
+}
+
+std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options) {
+  check_cpu_options(options);
+  return std::make_unique<CpuBackend>(choose_isa(options.isa), options.threads,
+                                      options.dense == "onednn", options.weights == "int8",
+                                      options.shared);
 }
 
 std::size_t stored_bytes(const CpuOptions& options, int out, int in) {
