@@ -37,11 +37,13 @@ void CompletionsFile::take_over(const std::string& header) {
   std::error_code problem;
   std::filesystem::resize_file(partial_, whole, problem);
   if (problem)
-    fail_output({partial_.string(), problem.message(), "a file that can be changed", ""});
+    fail_output({partial_.string(), problem.message(), "a file that can be changed",
+                 "change its rights, or give another --out"});
 }
 
 void CompletionsFile::fail_writing() const {
-  fail_output({partial_.string(), std::strerror(errno), "a file that can be written", ""});
+  fail_output({partial_.string(), std::strerror(errno), "a file that can be written",
+               "free space or change its rights, or give another --out"});
 }
 
 void CompletionsFile::append(const std::string& line) {

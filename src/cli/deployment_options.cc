@@ -213,7 +213,7 @@ EncodedTexts encode_texts(const std::vector<std::string>& files, const std::stri
     flat.push_back(tokenizer.vocab_size());
     for (const std::string& file : files) {
       const std::vector<int> ids = tokenizer.encode(read_file(file), false);
-      if (ids.empty()) fail_input({file, "no token", "a text", ""});
+      if (ids.empty()) fail_input({file, "no token", "a text", "give a file that is not empty"});
       flat.push_back(static_cast<std::int32_t>(ids.size()));
       flat.insert(flat.end(), ids.begin(), ids.end());
     }

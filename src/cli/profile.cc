@@ -36,7 +36,8 @@ void check_windows(const ProfileArguments& a, const std::vector<Request>& window
                    const ModelConfig& config) {
   if (a.window > config.max_positions)
     fail_usage({"window", std::to_string(a.window),
-                "at most " + std::to_string(config.max_positions) + ", the model's positions", ""});
+                "at most " + std::to_string(config.max_positions) + ", the model's positions",
+                "give a shorter --window"});
   check_requests(windows, config.vocab, config.max_positions);
 }
 

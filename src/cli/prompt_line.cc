@@ -62,7 +62,8 @@ void read_stop(const JsonObject& line, Request& request) {
   request.stop.clear();
   for (const Json& one : stop.is_array() ? stop : Json::array({stop})) {
     if (!one.is_string() || one.get_ref<const std::string&>().empty())
-      fail_input({line.key_name("stop"), show_json(one), "a text, or a list of texts", ""});
+      fail_input({line.key_name("stop"), show_json(one), "a text, or a list of texts",
+                  "correct this line"});
     request.stop.push_back(one.get<std::string>());
   }
 }
@@ -83,7 +84,8 @@ OrderedJson template_variables(const OrderedJson& line, const std::string& name)
   OrderedJson variables = OrderedJson::object();
   if (line.contains("chat_template_kwargs")) {
     if (!line["chat_template_kwargs"].is_object())
-      fail_input({name + ": chat_template_kwargs", "no object", "the template's variables", ""});
+      fail_input({name + ": chat_template_kwargs", "no object",
+                  "an object of the template's variables", "correct this line"});
     variables = line["chat_template_kwargs"];
   }
   for (const char* key : {"tools", "enable_thinking"})
@@ -95,7 +97,8 @@ std::vector<int> prompt_ids(const Json& list, const std::string& name) {
   std::vector<int> ids;
   for (const Json& id : list) {
     if (!id.is_number_integer() || id < 0 || id > 0x7fffffff)
-      fail_input({name + ": tokens", show_json(id), "token ids, integers from 0", ""});
+      fail_input(
+          {name + ": tokens", show_json(id), "token ids, integers from 0", "correct this line"});
     ids.push_back(id.get<int>());
   }
   return ids;
@@ -108,7 +111,7 @@ std::vector<int> PromptLineReader::prompt_of(const OrderedJson& line, const Json
                     (object.has("tokens") ? 1 : 0);
   if (given > 1)
     fail_input({object.name(), std::to_string(given) + " prompts",
-                "one of \"prompt\", \"messages\", \"tokens\"", ""});
+                "one of \"prompt\", \"messages\", \"tokens\"", "keep one of them in this line"});
   if (object.has("tokens")) return prompt_ids(object.array("tokens"), object.name());
   if (!object.has("messages")) return tokenizer_.encode(object.text("prompt"), true);
   if (!chat_) chat_ = ChatTemplate::of_folder(model_, chat_template_file_);

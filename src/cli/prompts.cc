@@ -75,7 +75,7 @@ std::vector<PromptLine> read_on_root(const PromptArguments& a, const GenerationS
       (a.prompts.empty() ? 0 : 1) + (a.file.empty() ? 0 : 1) + (a.from_texts.empty() ? 0 : 1);
   if (sources != 1)
     fail_usage({"prompts", std::to_string(sources) + " sources",
-                "one of --prompt, --prompts, --prompts-from", ""});
+                "one of --prompt, --prompts, --prompts-from", "give exactly one of them"});
   PromptLine otherwise{.samples = a.samples};
   otherwise.request.max_new_tokens = settings.max_tokens;
   otherwise.request.sampling = settings.sampling;
@@ -86,7 +86,7 @@ std::vector<PromptLine> read_on_root(const PromptArguments& a, const GenerationS
   std::vector<PromptLine> lines;
   if (!a.file.empty()) lines = lines_of_file(a.file, reader);
   for (const std::string& text : a.prompts) lines.push_back(reader.of_text(text));
-  if (lines.empty()) fail_input({a.file, "no prompt", "at least one", ""});
+  if (lines.empty()) fail_input({a.file, "no prompt", "at least one", "write one prompt a line"});
   return lines;
 }
 

@@ -27,7 +27,7 @@ std::vector<int> ids_of_json(const Json& list, const std::string& name) {
   std::vector<int> ids;
   for (const Json& id : list) {
     if (!id.is_number_integer() || id < 0 || id > 0x7fffffff)
-      fail_input({name, show_json(id), "token ids, integers from 0", ""});
+      fail_input({name, show_json(id), "token ids, integers from 0", "correct this line"});
     ids.push_back(id.get<int>());
   }
   return ids;
@@ -41,7 +41,8 @@ std::vector<int> ids_of_text(const std::string& text, const std::string& name) {
     const std::size_t end = std::min(text.find_first_of(" ,[]\t\r\n", at), text.size());
     const std::string word = text.substr(at, end - at);
     if (word.size() > 9 || word.find_first_not_of("0123456789") != word.npos)
-      fail_input({name, "'" + word + "'", "token ids, integers from 0", ""});
+      fail_input({name, "'" + word + "'", "token ids, integers from 0",
+                  "give ids alone, or leave out --decode to encode a text"});
     ids.push_back(std::stoi(word));
     at = end;
   }
@@ -122,9 +123,10 @@ void tokenize_one(const TokenizeArguments& a, const Tokenizer& tokenizer, const 
 void tokenize(const TokenizeArguments& a) {
   if (a.model.empty() == a.tokenizer.empty())
     fail_usage({"tokenize", a.model.empty() ? "no tokenizer" : "two tokenizers",
-                "--model DIR or --tokenizer FILE", ""});
+                "--model DIR or --tokenizer FILE", "give one of the two"});
   if (!a.inputs.empty() && (!a.file.empty() || a.lines))
-    fail_usage({"tokenize", "texts beside --file or --jsonl", "one source of texts", ""});
+    fail_usage({"tokenize", "texts beside --file or --jsonl", "one source of texts",
+                "leave out the texts or the options"});
   const Tokenizer tokenizer =
       a.tokenizer.empty() ? Tokenizer::of_folder(a.model) : Tokenizer(a.tokenizer);
   if (a.decode && !a.inputs.empty()) {  // the words of one list

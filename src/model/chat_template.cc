@@ -30,7 +30,9 @@ std::string default_of(const JsonObject& config) {
     names += (names.empty() ? "'" : ", '") + one.text("name") + "'";
   }
   fail_input({config.key_name("chat_template"), names.empty() ? "an empty list" : names,
-              "one named 'default'", "write one of them to a file and give it with --template"});
+              "one named 'default'",
+              names.empty() ? "write a template to a file and give it with --template"
+                            : "write one of them to a file and give it with --template"});
 }
 
 std::optional<std::string> template_of(const JsonObject& config) {

@@ -25,7 +25,10 @@ void together(Transport& transport, const std::function<void()>& phase) {
     if (transport.size() == 1) throw;
     note(error.category(), error.what());
   } catch (const std::bad_alloc&) {
-    note(ErrorCategory::kInput, "not enough memory on this machine for this rank's share");
+    note(ErrorCategory::kInput,
+         "not enough memory on this machine for this rank's share; free memory, or spread the "
+         "model over "
+         "more machines");
   } catch (const std::exception& error) {
     note(ErrorCategory::kInternal, error.what());
   }
