@@ -49,8 +49,9 @@ void print_verdict(const std::vector<Footprint>& needs, double memory, const std
       human_bytes(total(*most) - memory));
 }
 
-// What the devices of each node need together, where one machine runs them.
-void print_nodes(const Plan& plan, const std::vector<Footprint>& needs) {
+// What the devices of each node need together, where one machine runs them; `here`: bytes that this
+// machine has available, or 0.
+void print_nodes(const Plan& plan, const std::vector<Footprint>& needs, double here) {
   if (plan.topology.devices() == plan.topology.nodes()) return;
   std::vector<std::int64_t> sums(static_cast<std::size_t>(plan.topology.nodes()), 0);
   for (std::size_t device = 0; device < needs.size(); ++device) {
@@ -58,8 +59,11 @@ void print_nodes(const Plan& plan, const std::vector<Footprint>& needs) {
     sum += needs[device].total() - (sum > 0 ? needs[device].dense : 0);
   }
   fmt::print("a machine for all devices of a node, other weights kept once:");
-  for (std::size_t node = 0; node < sums.size(); ++node)
-    fmt::print("{} node {} {}", node > 0 ? "," : "", node, bytes_text(sums[node]));
+  for (std::size_t node = 0; node < sums.size(); ++node) {
+    const bool fits = static_cast<double>(sums[node]) <= here;
+    fmt::print("{} node {} {}{}", node > 0 ? "," : "", node, bytes_text(sums[node]),
+               here <= 0 ? "" : (fits ? " (fits here)" : " (does NOT fit here)"));
+  }
   fmt::print("\n");
 }
 
@@ -76,8 +80,8 @@ void print_devices(const Plan& plan, const ModelConfig& c, const Checkpoint& che
   std::vector<Footprint> needs;
   for (int device = 0; device < plan.topology.devices(); ++device)
     needs.push_back(footprint(c, checkpoint, plan, device, options));
-  const double memory =
-      a.memory_gb > 0 ? a.memory_gb * 1e9 : static_cast<double>(available_memory());
+  const auto here = static_cast<double>(available_memory());
+  const double memory = a.memory_gb > 0 ? a.memory_gb * 1e9 : here;
   if (memory > 0)
     print_verdict(needs, memory,
                   a.memory_gb > 0
@@ -95,7 +99,7 @@ void print_devices(const Plan& plan, const ModelConfig& c, const Checkpoint& che
                bytes_text(need.buffers), bytes_text(need.total()),
                memory > 0 ? (fits ? "  yes" : "  NO") : "");
   }
-  print_nodes(plan, needs);
+  print_nodes(plan, needs, here);
 }
 
 void print_model(const InspectArguments& a, const ModelConfig& c, const Checkpoint& checkpoint,

@@ -14,6 +14,7 @@
 namespace gracemoe {
 namespace {
 
+using testing::ContainsRegex;
 using testing::HasSubstr;
 
 const std::string kProgram = GRACEMOE_PROGRAM;
@@ -273,6 +274,17 @@ TEST_F(CliPlan, TraceWithAnExpertOutOfRangeIsRefused) {
                                       "--devices", "2", "--out", folder / "p.json"})),
                  "got expert 64, wanted ids from 0 to 63");
   EXPECT_FALSE(std::filesystem::exists(folder / "p.json"));
+}
+
+TEST_F(CliPlan, InspectTellsWhatDevicesAndMachinesNeed) {
+  const ProcessResult fits = run_process(program({"inspect", "--model", kModel, "--plan", plan_}));
+  EXPECT_EQ(fits.exit_code, 0) << fits.err;
+  EXPECT_THAT(fits.out, HasSubstr("a machine for all devices of a node, other weights kept once:"));
+  EXPECT_THAT(fits.out, ContainsRegex("node 0 [0-9.]+ MB .fits here., node 1 [0-9.]+ MB .fits"));
+  const ProcessResult less =
+      run_process(program({"inspect", "--model", kModel, "--plan", plan_, "--memory-gb", "0.02"}));
+  EXPECT_THAT(less.out, HasSubstr("does not fit: in 20.0 MB a device, as --memory-gb says"));
+  EXPECT_THAT(less.out, HasSubstr("4 of 4 devices need more"));
 }
 
 TEST_F(CliPlan, ARankLoadsOnlyItsExpertsAndGetsWhatOthersSend) {
