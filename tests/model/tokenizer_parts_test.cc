@@ -291,6 +291,10 @@ TEST(AddedTokens, SingleWords) {
   EXPECT_THAT(parts({word}, "ing going ing. \u00e9ing ing_"),
               ElementsAre(Pair(1, "ing"), Pair(-1, " going "), Pair(1, "ing"),
                           Pair(-1, ". \u00e9ing ing_")));
+  // Letters that Unicode 16 has added, and a hieroglyph; of the same age, but no word: a symbol.
+  EXPECT_THAT(parts({word}, "ing\U000105C5 \U00013CF1ing ing\U0001CC00"),
+              ElementsAre(Pair(-1, "ing\U000105C5 \U00013CF1ing "), Pair(1, "ing"),
+                          Pair(-1, "\U0001CC00")));
 }
 
 TEST(AddedTokens, FileErrors) {

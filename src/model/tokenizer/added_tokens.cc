@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "model/tokenizer/bpe.h"
+#include "model/tokenizer/regex_classes.h"
 #include "model/tokenizer/utf8.h"
 
 namespace gracemoe {
@@ -52,7 +53,7 @@ bool is_word(char32_t code) {
   constexpr std::uint32_t kMarksDigitsConnectors = U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK;
   return u_hasBinaryProperty(c, UCHAR_ALPHABETIC) != 0 ||
          (U_GET_GC_MASK(c) & kMarksDigitsConnectors) != 0 ||
-         u_hasBinaryProperty(c, UCHAR_JOIN_CONTROL) != 0;
+         u_hasBinaryProperty(c, UCHAR_JOIN_CONTROL) != 0 || is_late_word_character(code);
 }
 
 // Offset of the character before `at` > 0.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 
 namespace gracemoe {
@@ -120,6 +121,14 @@ std::string with_late_characters(std::string_view pattern) {
     pattern.remove_prefix(found->size);
   }
   return result;
+}
+
+bool is_late_word_character(char32_t code) {
+  return std::any_of(std::begin(kLate), std::end(kLate), [code](const Late& late) {
+    const std::string_view category = late.category;
+    return code >= late.first && code <= late.last &&
+           (category[0] == 'L' || category[0] == 'M' || category == "Nd");
+  });
 }
 
 }  // namespace gracemoe
