@@ -41,12 +41,8 @@ void check_texts(const EvalArguments& a, const EncodedTexts& encoded, const Mode
                   "at least one window of " + std::to_string(a.window),
                   "choose a shorter --window or a longer text"});
   }
-  if (a.window > config.max_positions)
-    fail_usage({"window", std::to_string(a.window),
-                "at most " + std::to_string(config.max_positions) + ", the model's positions",
-                "give a shorter --window"});
   for (const std::vector<int>& text : encoded.texts)
-    check_requests(cut_windows(text, a.window, 0, 0), config.vocab, config.max_positions);
+    check_windows(cut_windows(text, a.window, 0, 0), a.window, config);
 }
 
 DeploymentArguments with_weights(const EvalArguments& a, const std::string& weights) {

@@ -31,23 +31,15 @@ std::vector<Request> windows_of(const EncodedTexts& encoded, const ProfileArgume
   return windows;
 }
 
-// What the model cannot read is refused before its weights are loaded.
-void check_windows(const ProfileArguments& a, const std::vector<Request>& windows,
-                   const ModelConfig& config) {
-  if (a.window > config.max_positions)
-    fail_usage({"window", std::to_string(a.window),
-                "at most " + std::to_string(config.max_positions) + ", the model's positions",
-                "give a shorter --window"});
-  check_requests(windows, config.vocab, config.max_positions);
-}
-
 void profile(const ProfileArguments& a, CliContext& context) {
   context.start(a.deployment.topology, a.deployment.timeout);
   require_outputs({a.out}, context);
   Transport& transport = context.transport();
   const EncodedTexts encoded = encode_texts(a.texts, a.deployment.model, context);
   const std::vector<Request> windows = windows_of(encoded, a);
-  together(transport, [&] { check_windows(a, windows, read_model_config(a.deployment.model)); });
+  // What the model cannot read is refused before its weights are loaded.
+  together(transport,
+           [&] { check_windows(windows, a.window, read_model_config(a.deployment.model)); });
   const auto deployment =
       deploy(a.deployment, true, {reading_positions(a.deployment, a.window), 0}, context);
   std::int64_t tokens = 0;

@@ -39,6 +39,14 @@ std::vector<Request> cut_windows(const std::vector<int>& tokens, int window, std
   return windows;
 }
 
+void check_windows(const std::vector<Request>& windows, int window, const ModelConfig& config) {
+  if (window > config.max_positions)
+    fail_usage({"window", std::to_string(window),
+                "at most " + std::to_string(config.max_positions) + ", the model's positions",
+                "give a shorter --window"});
+  check_requests(windows, config.vocab, config.max_positions);
+}
+
 std::vector<Request> cut_prompts(const std::vector<std::vector<int>>& texts, int count, int length,
                                  int max_new_tokens) {
   GM_CHECK(!texts.empty() && count > 0 && length > 0, "prompts need a text, a count and a length");
@@ -50,7 +58,7 @@ std::vector<Request> cut_prompts(const std::vector<std::vector<int>>& texts, int
     if (text.size() < size)
       fail_usage({"prompt length", std::to_string(length) + " tokens",
                   "at most " + std::to_string(text.size()) + ", the length of the shortest text",
-                  ""});
+                  "ask for shorter prompts, or give longer texts"});
     const std::size_t begin =
         (text.size() - size) * (i / texts.size()) / std::max<std::size_t>(1, per_text);
     prompts.push_back(slice(text, begin, size, i, max_new_tokens));

@@ -16,6 +16,10 @@ namespace gracemoe {
 std::vector<Request> cut_windows(const std::vector<int>& tokens, int window, std::uint64_t first_id,
                                  std::int64_t max_tokens);
 
+// Errors: a window longer than the model's positions (kUsage), a token that it does not have
+// (kInput).
+void check_windows(const std::vector<Request>& windows, int window, const ModelConfig& config);
+
 // `count` prompts of `length` tokens, taken from the texts in turn at evenly spread places. Error
 // (kUsage) if a text is shorter than `length`.
 std::vector<Request> cut_prompts(const std::vector<std::vector<int>>& texts, int count, int length,
