@@ -2,8 +2,8 @@
 // only files that know MPI; standard calls only.
 #pragma once
 #include <mpi.h>
-#include <concepts>
 
+#include <concepts>
 #include <memory>
 #include <string>
 

@@ -27,8 +27,7 @@ void together(Transport& transport, const std::function<void()>& phase) {
   } catch (const std::bad_alloc&) {
     note(ErrorCategory::kInput,
          "not enough memory on this machine for this rank's share; free memory, or spread the "
-         "model over "
-         "more machines");
+         "model over more machines");
   } catch (const std::exception& error) {
     note(ErrorCategory::kInternal, error.what());
   }

@@ -40,15 +40,17 @@ Buffer BufferShelf::take(std::size_t size) {
                                              : it->size() >= size && it->size() < best->size());
     if (better) best = it;
   }
-  ++out_;
-  if (best == buffers_.end()) return Buffer(size);
-  std::swap(*best, buffers_.back());
-  Buffer taken = std::move(buffers_.back());
-  buffers_.pop_back();
+  Buffer taken;
+  if (best != buffers_.end()) {
+    std::swap(*best, buffers_.back());
+    taken = std::move(buffers_.back());
+    buffers_.pop_back();
+  }
   if (taken.size() < size) {
-    taken = {};
+    taken = {};  // first, so that both are not held at once
     taken = Buffer(size);
   }
+  ++out_;
   return taken;
 }
 
