@@ -63,12 +63,24 @@ OrderedJson json_of(const TrafficBytes& payload, const TrafficBytes& metadata) {
           {"intra_node_metadata_bytes", metadata.intra_node}};
 }
 
+// `seconds` 0: both directions were under way at once.
 std::string direction(const char* name, const TrafficBytes& payload, const TrafficBytes& metadata,
                       double seconds) {
   const auto bytes = [](std::int64_t n) { return human_bytes(static_cast<double>(n)); };
-  return fmt::format("{:<10}{:>10.3f} s{:>14} between nodes{:>14} inside{:>14} of metadata\n", name,
-                     seconds, bytes(payload.cross_node), bytes(payload.intra_node),
+  const std::string time = seconds > 0 ? fmt::format("{:.3f} s", seconds) : "";
+  return fmt::format("{:<10}{:>12}{:>14} between nodes{:>14} inside{:>14} of metadata\n", name,
+                     time, bytes(payload.cross_node), bytes(payload.intra_node),
                      bytes(metadata.cross_node + metadata.intra_node));
+}
+
+std::string bounds(const ExchangeReport& report, const ExchangeFigures& f) {
+  return fmt::format(
+      "bound: {} in the busier direction of the busiest node at {:.6g} Mbit/s take {:.3f} s; "
+      "{:.2f} times that\n"
+      "{}, each of its own busiest node: {:.3f} s; {:.2f} times that\n",
+      human_bytes(static_cast<double>(f.busiest_link_bytes)), report.link_bits_per_s / 1e6,
+      f.bound_s, f.over_bound, f.median.together_s > 0 ? "step by step" : "phase by phase",
+      f.bound_by_phase_s, f.median.total_s() / f.bound_by_phase_s);
 }
 
 }  // namespace
@@ -108,13 +120,7 @@ std::string exchange_text(const ExchangeReport& report) {
       "inside, {} messages)\n",
       "both", f.median.total_s(), f.fastest_s, f.slowest_s, with_commas(f.sent.cross_node_rows),
       with_commas(f.sent.intra_row_copies), with_commas(f.sent.messages));
-  if (f.bound_s > 0)
-    text += fmt::format(
-        "bound: {} in the busier direction of the busiest node at {:.6g} Mbit/s take {:.3f} s; "
-        "{:.2f} times that\n"
-        "phase by phase, each of its own busiest node: {:.3f} s; {:.2f} times that\n",
-        human_bytes(static_cast<double>(f.busiest_link_bytes)), report.link_bits_per_s / 1e6,
-        f.bound_s, f.over_bound, f.bound_by_phase_s, f.median.total_s() / f.bound_by_phase_s);
+  if (f.bound_s > 0) text += bounds(report, f);
   return text + "every row came back as the sum it must be\n";
 }
 
@@ -124,7 +130,8 @@ std::string exchange_json(const ExchangeReport& report) {
   for (const auto& [key, value] : report.settings) settings[key] = value;
   OrderedJson rounds = OrderedJson::array();
   for (const ReplayTimes& r : report.result.rounds)
-    rounds.push_back({{"dispatch_s", r.dispatch_s}, {"combine_s", r.combine_s}});
+    rounds.push_back(
+        {{"dispatch_s", r.dispatch_s}, {"combine_s", r.combine_s}, {"together_s", r.together_s}});
   OrderedJson json = {{"format", "gracemoe-exchange"},
                       {"version", 1},
                       {"settings", settings},
@@ -132,6 +139,7 @@ std::string exchange_json(const ExchangeReport& report) {
                       {"steps", report.result.steps},
                       {"dispatch_s", f.median.dispatch_s},
                       {"combine_s", f.median.combine_s},
+                      {"together_s", f.median.together_s},
                       {"dispatch", json_of(f.sent.dispatch_payload, f.sent.dispatch_metadata)},
                       {"combine", json_of(f.sent.combine_payload, f.sent.combine_metadata)},
                       {"cross_node_rows", f.sent.cross_node_rows},

@@ -26,6 +26,7 @@ struct ExchangeFigures {
   double bound_s = 0, over_bound = 0;
   // The same where every dispatch and combine waits for the busiest direction in it: a device with
   // much work receives most in a dispatch and sends most in a combine, and no step is like another.
+  // With two lanes both are under way at once: step by step.
   std::int64_t busiest_by_phase_bytes = 0;
   double bound_by_phase_s = 0;
 };

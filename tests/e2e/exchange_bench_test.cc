@@ -112,6 +112,30 @@ TEST_F(BenchExchange, PartsMoveWhatWholeMessagesMove) {
   EXPECT_EQ(bytes("stage"), whole);
 }
 
+// 5 sequences on 3 devices, 4 tokens a step: halves of 2, of 1 and 2, and of none.
+TEST_F(BenchExchange, TwoHalvesOfAStepShareTheLink) {
+  const auto run = [&](const std::string& overlap, const std::string& intra) {
+    const ProcessResult result = run_process(under_mpirun(
+        3,
+        bench({"--topology", "2,1", "--overlap", overlap, "--intra", intra, "--rate", "1gbit"})));
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_THAT(result.out, HasSubstr("every row came back as the sum it must be"));
+    EXPECT_THAT(result.out,
+                HasSubstr(overlap == "batch" ? "step by step, each" : "phase by phase, each"));
+    return read_json(folder_ / "x.json");
+  };
+  for (const std::string intra : {"mpi", "shared"}) {
+    const Json one = run("stage", intra), two = run("batch", intra);
+    EXPECT_EQ(two["busiest_link_bytes"], one["busiest_link_bytes"]);
+    EXPECT_EQ(two["cross_node_rows"], one["cross_node_rows"]);
+    EXPECT_EQ(two["entries"], one["entries"]);
+    EXPECT_LE(two["bound_by_phase_s"].get<double>(), one["bound_by_phase_s"].get<double>());
+    EXPECT_GT(two["together_s"].get<double>(), 0);
+    EXPECT_EQ(two["dispatch_s"].get<double>() + two["combine_s"].get<double>(), 0);
+    EXPECT_EQ(one["together_s"].get<double>(), 0);
+  }
+}
+
 // Such weights come of routers that scale by 16.
 TEST_F(BenchExchange, LargeWeightsHaveASumToo) {
   RoutingTrace trace = replayed_trace();
@@ -142,7 +166,7 @@ TEST_F(BenchExchange, RefusesBeforeItRuns) {
   };
   EXPECT_THAT(refusal({"--exchange", "smoke"}), HasSubstr("smoke"));
   EXPECT_THAT(refusal({"--reduction", "bf16"}), HasSubstr("could not be checked to the bit"));
-  EXPECT_THAT(refusal({"--overlap", "batch"}), HasSubstr("bench ladder measures it"));
+  EXPECT_THAT(refusal({"--overlap", "auto"}), HasSubstr("bench ladder measures auto"));
   EXPECT_THAT(refusal({"--packing", "tight"}), HasSubstr("one of none, sums"));
   EXPECT_THAT(refusal({"--preset", "best"}), HasSubstr("best"));
   EXPECT_THAT(refusal({"--rate", "-1"}), HasSubstr("--rate"));
