@@ -22,6 +22,7 @@ struct LadderArguments {
   std::string workload = "64x128x16", rows, trace, rate, out, html, svg;
   std::int64_t profile_tokens = 40000;
   int window = 256, rounds = 3;
+  bool cold = false;
 };
 
 struct LadderWorkload {
@@ -141,6 +142,7 @@ LadderOptions ladder_options(const LadderArguments& a, CliContext& context) {
   options.run = run_options(a.engine);
   options.run.ignore_eos = true;  // the same work in every row, whatever is generated
   options.rounds = a.rounds;
+  options.warm_up = !a.cold;
   options.host = context.host();
   options.quiet = a.engine.quiet;
   return options;
@@ -170,6 +172,7 @@ void bench_ladder(const LadderArguments& a, CliContext& context) {
   LadderRounds ladder;
   ladder.rows = run_ladder(options, plans, requests, context.topology(), transport);
   ladder.link_bits_per_s = bits;
+  ladder.warm = options.warm_up;
   together(transport, [&] {
     if (context.root()) write_ladder(a, ladder, trace);
   });
@@ -205,6 +208,8 @@ void add_bench_ladder(CLI::App& bench, Action& action) {
   command->add_option("--rounds", a->rounds, "times that all rows run, in turn")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
+  command->add_flag("--cold", a->cold,
+                    "no warm-up: measure a freshly loaded model's first run, not its second");
   command->add_option("--rows", a->rows, "comma-separated names of rows (default: all)");
   add_rate_argument(*command, a->rate);
   command->add_option("--out", a->out, "write all figures as JSON");

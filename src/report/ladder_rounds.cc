@@ -155,7 +155,8 @@ std::string rounds_text(const LadderRounds& ladder, Colour colour) {
   const RunStatistics& first = ladder.rows.front().front();
   return text_table(time, 1, colour) + "\n" + text_table(bytes, 1, colour) + "\n" +
          printable(describe_workload(first.workload)) + "; " +
-         std::to_string(ladder.rows.front().size()) + " round(s), medians; topology " +
+         std::to_string(ladder.rows.front().size()) + " round(s), medians, " +
+         (ladder.warm ? "second runs" : "first runs") + "; topology " +
          printable(first.setting("topology")) + "\non " +
          printable(describe_machine(first.machine)) + "\n";
 }
@@ -163,6 +164,7 @@ std::string rounds_text(const LadderRounds& ladder, Colour colour) {
 std::string rounds_json(const LadderRounds& ladder) {
   OrderedJson json = ladder_document(typical_runs(ladder));
   json["rounds"] = ladder.rows.empty() ? 0 : ladder.rows.front().size();
+  json["warm"] = ladder.warm;
   json["link_bits_per_s"] = ladder.link_bits_per_s;
   const auto rows = make_rounds_rows(ladder);
   for (std::size_t i = 0; i < rows.size(); ++i) {

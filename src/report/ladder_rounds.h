@@ -15,6 +15,7 @@ namespace gracemoe {
 struct LadderRounds {
   std::vector<std::vector<RunStatistics>> rows;  // [rows][rounds], the same number each, not 0
   double link_bits_per_s = 0;  // of a node's link to the others, each way; 0: unknown
+  bool warm = false;           // measured were second runs of what was loaded anew for every round
 };
 
 struct RoundsRow {

@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
-#include "runtime/cut_chooser.h"
 
 namespace gracemoe {
 namespace {
@@ -37,7 +36,8 @@ class Runner {
         transport_(transport),
         mine_(mine),
         options_(options),
-        completions_(mine.size()) {
+        completions_(mine.size()),
+        chooser_(options.cut_chooser != nullptr ? *options.cut_chooser : own_chooser_) {
     GM_CHECK(options.max_rows > 0 && options.max_sequences > 0,
              "a step needs room for at least one row");
   }
@@ -218,7 +218,8 @@ class Runner {
   std::vector<Completion> finished_;  // not delivered yet
   std::int64_t prompt_rows_ = 0, tokens_done_ = 0;
   double last_sum_ = wall_seconds();
-  CutChooser chooser_;
+  CutChooser own_chooser_;
+  CutChooser& chooser_;
   bool chosen_ = false;  // the last step, by chooser_
 };
 

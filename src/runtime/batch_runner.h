@@ -9,6 +9,7 @@
 
 #include "engine/transformer.h"
 #include "exchange/transport.h"
+#include "runtime/cut_chooser.h"
 #include "runtime/request.h"
 
 namespace gracemoe {
@@ -20,6 +21,8 @@ struct RunOptions {
   // Where the exchange has two lanes, whether every step with enough rows is cut into
   // micro-batches; if not, those where that has been faster so far (cut_chooser.h).
   bool always_cut = true;
+  // What it has learnt of that, kept from one run to the next; null: the run's own.
+  CutChooser* cut_chooser = nullptr;
   bool ignore_eos = false;
   bool logit_hashes = false;
   int sample_vocab = 0;  // ids below this may be sampled (the tokenizer's); 0: the whole vocabulary

@@ -1,5 +1,7 @@
 #include "runtime/deployment.h"
 
+#include <algorithm>
+
 #include "base/hash.h"
 #include "base/progress.h"
 #include "metrics/memory.h"
@@ -86,6 +88,12 @@ void Deployment::load(std::shared_ptr<HostMemory> shared,
       make_transformer(config_, *checkpoint_, *backend_,
                        {plan_, context, options_.rounding,
                         [&bar](std::int64_t bytes) { bar.update(bytes / kMegabyte); }, hashes});
+}
+
+void Deployment::reset_counters() {
+  exchange_->reset_counters();
+  std::fill(times_.layer_seconds.begin(), times_.layer_seconds.end(), 0.0);
+  std::fill(times_.compute.begin(), times_.compute.end(), 0.0F);  // layers go on counting steps
 }
 
 void Deployment::settle_intra() {

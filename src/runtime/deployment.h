@@ -56,6 +56,8 @@ class Deployment {
   Transformer& model() { return *model_; }
   const ExchangeCounters& counters() const { return exchange_->counters(); }
   const MoeTimes& moe_times() const { return times_; }
+  // From zero; what was recorded of the routing stays.
+  void reset_counters();
   // Intra as asked for, and on rank 0 what auto became: "auto: shared", "auto: mpi on node 1
   // (why)".
   const std::string& intra() const { return intra_; }

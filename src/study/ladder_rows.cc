@@ -38,6 +38,8 @@ std::vector<LadderSpec> all_ladder_rows() {
       {"grace", grouped(Replication::kDynamic), kTopologyAware, kHierarchical},
       {"grace+", preset_grace_plus(), kTopologyAware, kHierarchical},
       {"grace+overlap", preset_grace_plus(), kTopologyAware, kHierarchical, Overlap::kAuto},
+      {"grace+packed", preset_grace_plus(), kTopologyAware, kHierarchical, Overlap::kAuto,
+       Packing::kAll},
   };
 }
 

@@ -15,11 +15,13 @@ struct LadderSpec {
   PlannerOptions placement;
   RoutingPolicy routing = RoutingPolicy::kPrimary;
   ExchangeKind exchange = ExchangeKind::kHierarchical;
-  Overlap overlap = Overlap::kNone;
+  Overlap overlap = Overlap::kNone;  // kNone: as the command line says
+  Packing packing = Packing::kNone;  // likewise
 };
 
 // vanilla, dedup, eplb, c2r, occult, occult+hsc, hg+hsc, fr+wrr, dr+wrr, grace, grace+,
-// grace+overlap (the same with two micro-batches in flight); in this order. Copies: eplb's slots
+// grace+overlap (the same with two micro-batches in flight), grace+packed (that, with dispatched
+// rows packed); in this order. Copies: eplb's slots
 // and grace+'s budget are 1.25 instances an expert.
 std::vector<LadderSpec> all_ladder_rows();
 

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "runtime/collect.h"
+#include "runtime/cut_chooser.h"
 #include "runtime/text_windows.h"
 #include "runtime/together.h"
 #include "study/shared_plan.h"
@@ -64,10 +65,18 @@ RunStatistics run_row(LadderJob& job, const LadderSpec& row, std::shared_ptr<con
   engine.exchange = row.exchange;
   engine.routing = row.routing;
   if (row.overlap != Overlap::kNone) engine.overlap = row.overlap;
+  if (row.packing != Packing::kNone) engine.packing = row.packing;
   Deployment deployment(engine, job.topology, job.transport);
   const std::string title = row.name + ", round " + std::to_string(round + 1) + " of " +
                             std::to_string(job.options.rounds);
-  const Outcome outcome = run_all(deployment, job.options, job.requests, title);
+  CutChooser chooser;
+  LadderOptions options = job.options;
+  options.run.cut_chooser = &chooser;
+  if (options.warm_up) {
+    run_all(deployment, options, job.requests, title + ", warming up");
+    deployment.reset_counters();
+  }
+  const Outcome outcome = run_all(deployment, options, job.requests, title);
   const std::vector<Completion> completions = collect_completions(job.transport, outcome.mine);
   RunStatistics stats = collect_statistics(
       deployment, outcome.times, count_workload(job.requests, completions), job.options.host);

@@ -21,8 +21,9 @@ struct LadderOptions {
   RunOptions run;
   std::vector<LadderSpec> rows;
   int rounds = 1;
-  std::string host;    // this rank's, for the statistics
-  bool quiet = false;  // no progress bars
+  bool warm_up = true;  // all requests run twice, and the first run is not measured
+  std::string host;     // this rank's, for the statistics
+  bool quiet = false;   // no progress bars
 };
 
 // The choices that the model's routers make for these windows (requests that generate nothing), on
@@ -38,8 +39,8 @@ std::vector<std::shared_ptr<const Plan>> plan_rows(
     Transport& transport, const std::function<void(const std::string&)>& planning);
 
 // [rows][rounds], complete on rank 0, empty elsewhere. Collective. A row's times are those of a
-// freshly loaded model. Errors (AgreedError): as Deployment; a row that generated other tokens than
-// the first row did.
+// freshly loaded model's second run, or its first without warm_up. Errors (AgreedError): as
+// Deployment; a row that generated other tokens than the first row did.
 std::vector<std::vector<RunStatistics>> run_ladder(
     const LadderOptions& options, const std::vector<std::shared_ptr<const Plan>>& plans,
     const std::vector<Request>& requests, const Topology& topology, Transport& transport);

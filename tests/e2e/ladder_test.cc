@@ -92,7 +92,7 @@ TEST_P(Ladder, EveryRowWritesTheSameAndSendsWhatItShould) {
                    "--max-tokens", "4", "--ignore-eos", "--show", "0", "--trace", trace});
   ASSERT_EQ(one.exit_code, 0) << one.err;
   auto rows = rows_of(out);
-  ASSERT_EQ(rows.size(), 12U);
+  ASSERT_EQ(rows.size(), 13U);
   const Copies copies = vanilla_copies(read_trace(trace), nodes, devices);
   EXPECT_GT(copies.cross, 0);
   EXPECT_DOUBLE_EQ(bytes(rows["vanilla"], "dispatch_cross_node_mb"), copies.cross * kRowBytes);
@@ -128,6 +128,29 @@ TEST(CliLadder, UnevenNodesAndOneProcessWork) {
       run_process(ladder({"--text", text, "--rows", "vanilla,grace", "--out", out}));
   ASSERT_EQ(one.exit_code, 0) << one.err;
   EXPECT_EQ(rows_of(out)["grace"]["cross_node_mb"], 0);
+}
+
+// The counters are of the measured run alone.
+TEST(CliLadder, AWarmUpChangesNoBytes) {
+  const TempDir folder;
+  const std::string text = short_text(folder), out = folder / "ladder.json";
+  const auto measured = [&](const Args& more) {
+    Args args = ladder(
+        {"--text", text, "--topology", "2x1", "--rows", "occult,grace+overlap", "--out", out});
+    args.insert(args.end(), more.begin(), more.end());
+    const ProcessResult result = run_process(under_mpirun(2, args));
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_THAT(result.out, HasSubstr(more.empty() ? "second runs" : "first runs"));
+    return read_json(out);
+  };
+  const Json warm = measured({}), cold = measured({"--cold"});
+  EXPECT_EQ(warm["warm"], true);
+  EXPECT_EQ(cold["warm"], false);
+  for (std::size_t row = 0; row < 2; ++row) {
+    EXPECT_GT(cold["rows"][row]["cross_node_mb"], 0);
+    EXPECT_EQ(warm["rows"][row]["cross_node_mb"], cold["rows"][row]["cross_node_mb"]);
+    EXPECT_EQ(warm["rows"][row]["load_std"], cold["rows"][row]["load_std"]);
+  }
 }
 
 TEST(CliLadder, TheTraceIsWrittenOnceAndReadAgain) {

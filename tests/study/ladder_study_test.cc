@@ -29,7 +29,7 @@ std::string message_of(const std::function<void()>& act) {
 TEST(LadderRows, AllInOrder) {
   EXPECT_THAT(names_of(choose_ladder_rows("all")),
               ElementsAre("vanilla", "dedup", "eplb", "c2r", "occult", "occult+hsc", "hg+hsc",
-                          "fr+wrr", "dr+wrr", "grace", "grace+", "grace+overlap"));
+                          "fr+wrr", "dr+wrr", "grace", "grace+", "grace+overlap", "grace+packed"));
   EXPECT_EQ(choose_ladder_rows("").size(), choose_ladder_rows("all").size());
 }
 
@@ -45,6 +45,19 @@ TEST(LadderRows, NeighboursDifferInOneThing) {
   EXPECT_EQ(describe(rows[2].placement), describe(rows[3].placement));
   EXPECT_EQ(rows[2].exchange, rows[3].exchange);
   EXPECT_NE(rows[2].routing, rows[3].routing);
+}
+
+TEST(LadderRows, TheLastOnesDifferInOverlapAndPackingAlone) {
+  const auto rows = choose_ladder_rows("grace+,grace+overlap,grace+packed");
+  for (const LadderSpec& row : rows) {
+    EXPECT_EQ(describe(row.placement), describe(rows[0].placement));
+    EXPECT_EQ(row.routing, rows[0].routing);
+    EXPECT_EQ(row.exchange, rows[0].exchange);
+  }
+  EXPECT_NE(rows[0].overlap, rows[1].overlap);
+  EXPECT_EQ(rows[0].packing, rows[1].packing);
+  EXPECT_EQ(rows[1].overlap, rows[2].overlap);
+  EXPECT_EQ(rows[2].packing, Packing::kAll);
 }
 
 TEST(LadderRows, WrongNamesAreRefused) {
