@@ -42,6 +42,7 @@ class MpiTransport final : public Transport {
 
  private:
   struct UnderWay;
+  bool something_has_come();
   bool advance();  // true if anything moved
   Phase first_phase() const;
   std::vector<int> first_silent() const;
