@@ -24,12 +24,20 @@ std::size_t round_up(std::size_t n) {
   return (n + kKeyBlock - 1) / kKeyBlock * kKeyBlock;
 }
 
+// An odd number of kKeyBlocks, so that rows of scores do not fall on the same lines of a cache.
+std::size_t score_stride(std::size_t length) {
+  return (round_up(length) + kKeyBlock) | kKeyBlock;
+}
+
 std::size_t positions(const AttentionSpan& span) {
   return static_cast<std::size_t>(span.first_position) + static_cast<std::size_t>(span.rows);
 }
 
+// Whole groups of six as the kernels take them, if it is that many.
 std::size_t queries_a_tile(const AttentionSpan& span) {
-  return std::clamp<std::size_t>(kScores / round_up(positions(span) + 1), 1, kMaxQueries);
+  const std::size_t fitting =
+      std::clamp<std::size_t>(kScores / score_stride(positions(span)), 1, kMaxQueries);
+  return fitting < 6 ? fitting : fitting / 6 * 6;
 }
 
 // Key heads that a lone row's unit takes together: all, unless their scores would not fit, or
@@ -41,7 +49,7 @@ std::size_t heads_a_unit(const AttentionSpan& span, std::size_t spans, const Att
   const std::size_t group = static_cast<std::size_t>(shape.heads) / heads;
   const std::size_t fitting = queries_a_tile(span) / group;
   const std::size_t even = threads == 1 ? heads : heads * spans / (2 * threads);
-  return std::max<std::size_t>(std::min({heads, fitting, even}), 1);
+  return std::max<std::size_t>(std::min({heads, fitting, even, kMaxTiles}), 1);
 }
 
 std::vector<Unit> cut_units(std::span<const AttentionSpan> spans, const AttentionShape& shape,
@@ -87,7 +95,7 @@ AttentionTile make_tile(const Unit& unit, std::size_t kv_head, const AttentionSh
     tile.out[i] = out + at * tile.value_dim;
     tile.length[i] = static_cast<std::size_t>(span.first_position) + row + 1;
   }
-  tile.score_stride = round_up(tile.length[unit.count - 1]);
+  tile.score_stride = score_stride(tile.length[unit.count - 1]);
   return tile;
 }
 
@@ -100,18 +108,18 @@ void packed_attention(const Kernels& kernels, int threads, const AttentionShape&
   std::size_t scores = 0;
   double work = 0;
   for (const AttentionSpan& span : spans) {
-    const std::size_t length = round_up(positions(span));
+    const std::size_t length = score_stride(positions(span));
     scores = std::max(scores, queries_a_tile(span) * length);
     work +=
         static_cast<double>(length) * shape.heads * (shape.key_dim + shape.value_dim) * span.rows;
   }
   const std::size_t scratch =
-      round_up(scores + attention_scratch(static_cast<std::size_t>(shape.key_dim)));
+      round_up(scores + attention_scratch(static_cast<std::size_t>(shape.key_dim), static_cast<std::size_t>(shape.value_dim)));
   const Buffer memory(static_cast<std::size_t>(threads) * scratch * sizeof(float));
   parallel_for(threads, units.size(), work, [&](std::size_t i, int slot) {
     float* mine =
         reinterpret_cast<float*>(memory.data()) + static_cast<std::size_t>(slot) * scratch;
-    std::array<AttentionTile, kMaxQueries> tiles;
+    std::array<AttentionTile, kMaxTiles> tiles;
     for (std::size_t t = 0; t < units[i].kv_heads; ++t) {
       tiles[t] = make_tile(units[i], units[i].kv_head + t, shape, q.data(), out.data());
       tiles[t].scratch = mine + t * tiles[t].count * tiles[t].score_stride;
