@@ -96,6 +96,7 @@ struct AttentionTile {
   const std::byte* values = nullptr;  // bf16 [value_dim], likewise
   std::size_t key_stride = 0, value_stride = 0;  // bytes
   float scale = 1;
+  bool far = false;  // keys and values come from memory: few queries fetch them ahead
   // Scratch, floats: [count][score_stride] of its own; attention_scratch() that the tiles of a call
   // may share.
   float* scratch = nullptr;
@@ -118,7 +119,8 @@ struct Kernels {
   void (*rotate)(float* head, const float* cosine, const float* sine, std::size_t half) = nullptr;
   void (*store)(const float* x, std::byte* rows, std::size_t n) = nullptr;  // rounds to bf16
   // One tile; or several of key heads of one sequence, all of whose queries see the same positions,
-  // kMaxTiles and kMaxQueries queries in all: the same bits, for less time where the cache comes from memory.
+  // kMaxTiles and kMaxQueries queries in all: the same bits, for less time where the cache comes
+  // from memory.
   void (*attend)(std::span<const AttentionTile> tiles) = nullptr;
   void (*exponential)(const float* x, float* y,
                       std::size_t n) = nullptr;  // the exp of the others, for tests
