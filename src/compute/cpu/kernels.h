@@ -119,8 +119,8 @@ struct Kernels {
   void (*rotate)(float* head, const float* cosine, const float* sine, std::size_t half) = nullptr;
   void (*store)(const float* x, std::byte* rows, std::size_t n) = nullptr;  // rounds to bf16
   // One tile; or several of key heads of one sequence, all of whose queries see the same positions,
-  // kMaxTiles and kMaxQueries queries in all: the same bits, for less time where the cache comes
-  // from memory.
+  // at most kMaxTiles and kMaxQueries queries in all: the same bits, for less time where keys and
+  // values come from memory.
   void (*attend)(std::span<const AttentionTile> tiles) = nullptr;
   void (*exponential)(const float* x, float* y,
                       std::size_t n) = nullptr;  // the exp of the others, for tests
