@@ -214,10 +214,14 @@ void register_all() {
       {"256x64/entries:128", 64, 256, 64, 128},   {"2048x1024/entries:1", 16, 2048, 1024, 1},
       {"2048x1024/entries:2", 16, 2048, 1024, 2}, {"2048x1024/entries:4", 16, 2048, 1024, 4},
       {"2048x1024/entries:8", 16, 2048, 1024, 8}, {"2048x1024/entries:64", 8, 2048, 1024, 64}};
-  const AttentionCase attentions[] = {{"heads8_dim32/prefill:512", 8, 8, 32, 512, 0},
+  const AttentionCase attentions[] = {{"heads8_dim32/prefill:128", 8, 8, 32, 128, 0},
+                                      {"heads8_dim32/prefill:512", 8, 8, 32, 512, 0},
+                                      {"heads8_dim32/decode:128", 8, 8, 32, 1, 127},
                                       {"heads8_dim32/decode:512", 8, 8, 32, 1, 511},
                                       {"heads16_dim128/prefill:512", 16, 16, 128, 512, 0},
+                                      {"heads16_dim128/prefill:2048", 16, 16, 128, 2048, 0},
                                       {"heads16_dim128/decode:2048", 16, 16, 128, 1, 2047},
+                                      {"heads32_kv4_dim128/prefill:512", 32, 4, 128, 512, 0},
                                       {"heads32_kv4_dim128/decode:2048", 32, 4, 128, 1, 2047}};
   for (const auto& c : linears) {
     benchmark::RegisterBenchmark(("linear/onednn/" + c.text()).c_str(), bench_onednn, c);

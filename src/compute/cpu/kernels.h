@@ -9,6 +9,7 @@
 // height: that is why a row's result does not depend on its neighbours. Sets without vdpbf16ps
 // compute exactly acc = fma(x, w, acc) over rising inputs, hence the same bits as each other.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -80,7 +81,8 @@ struct ProductKernels {
   std::size_t most_panels = 4, fewest_panels = 1;
 };
 
-constexpr std::size_t kMaxQueries = 16;  // of one attention tile
+constexpr std::size_t kMaxQueries = 48;  // of one attention tile
+constexpr std::size_t kMaxTiles = 16;    // of one call
 
 // Some queries (heads of rows) that share a key head. `length[i]`, the positions that query i sees,
 // never falls with i.
@@ -94,15 +96,17 @@ struct AttentionTile {
   const std::byte* values = nullptr;  // bf16 [value_dim], likewise
   std::size_t key_stride = 0, value_stride = 0;  // bytes
   float scale = 1;
+  bool far = false;  // keys and values come from memory: few queries fetch them ahead
   // Scratch, floats: [count][score_stride] of its own; attention_scratch() that the tiles of a call
   // may share.
   float* scratch = nullptr;
   float* columns = nullptr;
-  std::size_t score_stride = 0;  // at least the largest length, a multiple of kKeyBlock
+  // A multiple of kKeyBlock, at least kKeyBlock more than the largest length.
+  std::size_t score_stride = 0;
 };
 constexpr std::size_t kKeyBlock = 16;  // positions that one step of the scores takes
-constexpr std::size_t attention_scratch(std::size_t key_dim) {
-  return (kKeyBlock + 1) * key_dim;
+constexpr std::size_t attention_scratch(std::size_t key_dim, std::size_t value_dim) {
+  return (kKeyBlock + 1) * std::max(key_dim, value_dim);
 }
 
 struct Kernels {
@@ -115,7 +119,8 @@ struct Kernels {
   void (*rotate)(float* head, const float* cosine, const float* sine, std::size_t half) = nullptr;
   void (*store)(const float* x, std::byte* rows, std::size_t n) = nullptr;  // rounds to bf16
   // One tile; or several of key heads of one sequence, all of whose queries see the same positions,
-  // kMaxQueries queries in all: the same bits, for less time where the cache comes from memory.
+  // at most kMaxTiles and kMaxQueries queries in all: the same bits, for less time where keys and
+  // values come from memory.
   void (*attend)(std::span<const AttentionTile> tiles) = nullptr;
   void (*exponential)(const float* x, float* y,
                       std::size_t n) = nullptr;  // the exp of the others, for tests

@@ -20,7 +20,7 @@ constexpr std::size_t kTileRows = 6;
 constexpr std::size_t kSideSums = 12;
 constexpr std::size_t kSideNear = 256;  // bytes ahead in each panel
 constexpr std::size_t kSideNearInt8 = 512;
-constexpr std::size_t kQueryGroup = 4;  // of attention; two vectors of sums each
+constexpr std::size_t kQueryGroup = 6;  // of attention; two vectors of sums each
 
 #include "compute/cpu/exponential.inc"
 #include "compute/cpu/int8.inc"
