@@ -17,7 +17,8 @@ def main() -> None:
     ladder = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     link = json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))
     rounds, rows = ladder["rounds"], ladder["rows"]
-    runs = rounds * (2 if ladder["warm"] else 1)  # a warm-up sends what the run behind it sends
+    # A warm-up sends the payload of the run behind it, and where it tries both ways of --overlap auto other messages.
+    runs = rounds * (2 if ladder.get("warm", False) else 1)
     payload = runs * sum(row["cross_node_mb"] for row in rows) * 1e6
     metadata = runs * sum(row["metadata_mb"] for row in rows) * 1e6
     messages = runs * sum(row["messages"] for row in rows)

@@ -159,7 +159,8 @@ void add_bench_exchange(CLI::App& bench, Action& action) {
   command->add_option("--routing", a->routing, "primary | wrr | tar")->capture_default_str();
   command->add_option("--reduction", a->reduction, "fp32 | exact")->capture_default_str();
   command
-      ->add_option("--overlap", a->overlap, "none | stage | batch: two halves of a step in flight")
+      ->add_option("--overlap", a->overlap,
+                   "none | stage | batch: two halves of a step in flight, whole steps timed")
       ->capture_default_str();
   command->add_option("--intra", a->intra, "mpi | shared | auto")->capture_default_str();
   command->add_option("--packing", a->packing, "none | sums | rows | all")->capture_default_str();

@@ -318,7 +318,7 @@ bool MpiTransport::something_has_come() {
   int flag = 0;
   for (int look = 0; look < 2 && flag == 0; ++look)  // the first moves on what the second finds
     check_mpi(MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, comm_, &flag, MPI_STATUS_IGNORE),
-              [] { return std::string("looking for messages"); });
+              [&] { return "looking for messages (" + to_string(first_phase()) + ")"; });
   return flag != 0;
 }
 

@@ -160,10 +160,11 @@ class Replay {
     exchange_->begin(lane, layer, routes(layer, its), rows_of(its));
   }
 
+  // Both lanes are begun. Where the lane waits the other's parts are taken, as MoeLayer does.
   void compute(int lane, int layer) {
     WorkPart part;
     for (Ready ready; (ready = exchange_->next(lane, part)) != Ready::kNone;) {
-      if (ready == Ready::kLater) {
+      if (ready == Ready::kLater && exchange_->next(1 - lane, part) != Ready::kPart) {
         exchange_->wait();
         continue;
       }

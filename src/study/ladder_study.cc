@@ -72,8 +72,9 @@ RunStatistics run_row(LadderJob& job, const LadderSpec& row, std::shared_ptr<con
   CutChooser chooser;
   LadderOptions options = job.options;
   options.run.cut_chooser = &chooser;
+  Outcome warm_up;
   if (options.warm_up) {
-    run_all(deployment, options, job.requests, title + ", warming up");
+    warm_up = run_all(deployment, options, job.requests, title + ", warming up");
     deployment.reset_counters();
   }
   const Outcome outcome = run_all(deployment, options, job.requests, title);
@@ -84,6 +85,8 @@ RunStatistics run_row(LadderJob& job, const LadderSpec& row, std::shared_ptr<con
   stats.settings.emplace_back("placement", deployment.plan().settings);
   stats.settings.emplace_back("copies", std::to_string(deployment.plan().copies()));
   together(job.transport, [&] {
+    if (options.warm_up)
+      check_same_completions(row.name + " warming up", warm_up.mine, row.name, outcome.mine);
     if (job.transport.rank() != kRoot) return;
     if (job.first.empty())
       job.first = completions;

@@ -101,7 +101,11 @@ TEST(ReferenceAttention, SoftmaxOverThePrefix) {
 // The law: a row's bits depend on its position's prefix alone, not on how rows are cut into spans,
 // nor on threads.
 TEST_P(AttentionTest, ARowIsTheSameInEveryBatch) {
-  for (const Shape shape : {Shape{4, 2, 18}, Shape{2, 2, 32}, Shape{6, 2, 33}}) {
+  // Heads of 64, 96 and 128 for the kernels of several vectors; 18 key heads are more than a lone
+  // row takes at once; 10 heads of a key head are enough for values to be widened.
+  for (const Shape shape :
+       {Shape{4, 2, 18}, Shape{2, 2, 32}, Shape{6, 2, 33}, Shape{2, 2, 64}, Shape{1, 1, 96},
+        Shape{2, 1, 128}, Shape{18, 18, 16}, Shape{20, 2, 16}, Shape{6, 2, 64}}) {
     constexpr int kRows = 70;
     const Cache cache(kRows, shape, 7);
     const auto q = random_floats(kRows * shape.q_width(), 9);
@@ -131,7 +135,7 @@ TEST_P(AttentionTest, ARowIsTheSameInEveryBatch) {
   }
 }
 
-// Contexts beyond 4096 positions take fewer queries at a time.
+// Contexts beyond some 1,300 positions take fewer queries at a time.
 TEST_P(AttentionTest, LongContext) {
   const Shape shape{2, 1, 16};
   constexpr int kPositions = 9001;
@@ -148,15 +152,32 @@ TEST_P(AttentionTest, LongContext) {
   }
 }
 
-// Lone rows over more than the second-level cache holds are fetched ahead, rows that are no whole
-// cache lines too.
+// Keys and values of more than 2 MB are fetched ahead, rows that are no whole cache lines too; a
+// lone row goes through fewer in one piece.
 TEST_P(AttentionTest, ALoneRowFarBack) {
-  for (const Shape& shape : {Shape{8, 8, 64}, Shape{3, 3, 20}}) {
-    const int positions = (1 << 20) / static_cast<int>(shape.kv_width() * sizeof(bf16)) + 77;
+  for (const Shape& shape : {Shape{8, 8, 64}, Shape{3, 3, 20}, Shape{16, 8, 64}}) {
+    const int positions = (1 << 20) / static_cast<int>(shape.kv_width() * sizeof(bf16)) + 777;
     const Cache cache(positions, shape, 19);
     const auto q = random_floats(shape.q_width(), 21);
     const auto out = attend(*cpu_, shape, q, {span_of(cache, 0, 1, positions - 1)});
     expect_row(out.data(), q.data(), cache, shape, positions - 1, cpu_->name());
+  }
+}
+
+// Whether a call's keys and values are many does not show: a row near by itself, and far beside
+// another sequence.
+TEST_P(AttentionTest, ALoneRowNearAndFarIsTheSame) {
+  for (const Shape& shape : {Shape{2, 2, 32}, Shape{8, 2, 64}, Shape{4, 4, 128}}) {
+    const Cache near(300, shape, 35);
+    const int many = (1 << 21) / static_cast<int>(shape.kv_width() * sizeof(bf16));
+    const Cache far(many, shape, 37);
+    const auto q = random_floats(2 * shape.q_width(), 39);
+    const auto both =
+        attend(*cpu_, shape, q, {span_of(near, 0, 1, 299), span_of(far, 1, 1, many - 1)});
+    const std::vector<float> first(q.begin(),
+                                   q.begin() + static_cast<std::ptrdiff_t>(shape.q_width()));
+    const auto alone = attend(*cpu_, shape, first, {span_of(near, 0, 1, 299)});
+    EXPECT_TRUE(same_bits(alone.data(), both.data(), alone.size()));
   }
 }
 
@@ -194,6 +215,25 @@ TEST_P(AttentionTest, UnalignedCache) {
   std::memcpy(values.data() + 1, cache.values.data(), keys.size() - 1);
   const auto out = attend(*cpu_, shape, q, {{0, 3, 18, keys.data() + 1, values.data() + 1}});
   EXPECT_EQ(out, want);
+}
+
+TEST_P(AttentionTest, ValuesWiderThanKeys) {
+  constexpr int kHeads = 12, kKey = 16, kValue = 50, kPositions = 40, kRows = 20;
+  const AttentionShape shape{kHeads, 1, kKey, kValue, kKey, kValue, 0.3F};
+  const auto keys = random_bf16(kPositions * kKey, 41),
+             values = random_bf16(kPositions * kValue, 43);
+  const auto wide_keys = widen_all(keys), wide_values = widen_all(values);
+  const auto q = random_floats(kRows * kHeads * kKey, 45);
+  const auto run = [&](const Backend& backend, const std::byte* its_keys,
+                       const std::byte* its_values) {
+    const AttentionSpan span{0, kRows, kPositions - kRows, its_keys, its_values};
+    std::vector<float> out(kRows * kHeads * kValue, NAN);
+    backend.attention(q, shape, std::span(&span, 1), out);
+    return out;
+  };
+  const auto want = run(*ref_, bytes_of(wide_keys), bytes_of(wide_values));
+  const auto got = run(*cpu_, bytes_of(keys), bytes_of(values));
+  for (std::size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], want[i], 2e-5) << i;
 }
 
 // Values that are a part of their keys, as in a compressed cache: one row a position for both.

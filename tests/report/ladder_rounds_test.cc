@@ -58,7 +58,9 @@ TEST(LadderRounds, TextHasBothTables) {
   EXPECT_THAT(text, HasSubstr("grace          3.00   2.00..4.00"));
   EXPECT_THAT(text, HasSubstr("4.00x"));
   EXPECT_THAT(text, HasSubstr("-50.0%"));
-  EXPECT_THAT(text, HasSubstr("3 round(s)"));
+  EXPECT_THAT(text, HasSubstr("3 round(s), medians, first runs;"));
+  ladder.warm = true;
+  EXPECT_THAT(rounds_text(ladder, Colour::kNever), HasSubstr("medians, second runs;"));
   EXPECT_EQ(rounds_text({}, Colour::kNever), "no rows\n");
 }
 
@@ -77,6 +79,7 @@ TEST(LadderRounds, JsonHoldsEveryRound) {
   const Json json = parse_json(rounds_json(three_rounds()), "ladder");
   EXPECT_EQ(json["format"], "gracemoe-ladder");
   EXPECT_EQ(json["rounds"], 3);
+  EXPECT_EQ(json["warm"], false);
   ASSERT_EQ(json["rows"].size(), 3U);
   EXPECT_EQ(json["rows"][1]["rounds"].size(), 3U);
   EXPECT_EQ(json["rows"][1]["rounds"][1]["end_to_end_s"], 10);

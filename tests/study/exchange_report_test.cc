@@ -42,6 +42,22 @@ TEST(ExchangeReport, BoundOfTheBusiestDirectionAndOfEachPhasesOwn) {
   EXPECT_EQ(parse_json(exchange_json(report()), "report")["bound_by_phase_s"], 8);
 }
 
+// The same step in two lanes: both directions of a node count together.
+TEST(ExchangeReport, TwoLanesAreBoundStepByStep) {
+  ExchangeReport r = report();
+  r.result.rounds = {{.together_s = 3.0}, {.together_s = 2.5}, {.together_s = 7.0}};
+  r.result.crossings = {{mb(2, 2)}, {mb(2, 2)}, {mb(5, 5)}, {mb(1, 1)}};
+  const ExchangeFigures f = exchange_figures(r);
+  EXPECT_DOUBLE_EQ(f.median.total_s(), 3);
+  EXPECT_DOUBLE_EQ(f.over_bound, 3.0 / 5);
+  EXPECT_THAT(exchange_text(r),
+              HasSubstr("step by step, each of its own busiest node: 5.000 s; 0.60 times that\n"));
+  const Json json = parse_json(exchange_json(r), "report");
+  EXPECT_EQ(json["together_s"], 3);
+  EXPECT_EQ(json["dispatch_s"], 0);
+  EXPECT_EQ(json["rounds"][2]["together_s"], 7);
+}
+
 TEST(ExchangeReport, NoBoundWithoutARate) {
   ExchangeReport r = report();
   r.link_bits_per_s = 0;

@@ -98,7 +98,7 @@ struct AttentionTile {
   float scale = 1;
   bool far = false;  // keys and values come from memory: few queries fetch them ahead
   // Scratch, floats: [count][score_stride] of its own; attention_scratch() that the tiles of a call
-  // may share.
+  // share.
   float* scratch = nullptr;
   float* columns = nullptr;
   // A multiple of kKeyBlock, at least kKeyBlock more than the largest length.
@@ -118,9 +118,9 @@ struct Kernels {
   // One head in place: (a, b) = (head[i], head[i + half]) -> (a cos - b sin, b cos + a sin).
   void (*rotate)(float* head, const float* cosine, const float* sine, std::size_t half) = nullptr;
   void (*store)(const float* x, std::byte* rows, std::size_t n) = nullptr;  // rounds to bf16
-  // One tile; or several of key heads of one sequence, all of whose queries see the same positions,
-  // at most kMaxTiles and kMaxQueries queries in all: the same bits, for less time where keys and
-  // values come from memory.
+  // One tile; or several of key heads of one sequence, of one count, all of whose queries see the
+  // same positions, at most kMaxTiles and kMaxQueries queries in all: the same bits, for less time
+  // where keys and values come from memory.
   void (*attend)(std::span<const AttentionTile> tiles) = nullptr;
   void (*exponential)(const float* x, float* y,
                       std::size_t n) = nullptr;  // the exp of the others, for tests

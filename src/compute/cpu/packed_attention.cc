@@ -31,7 +31,7 @@ std::size_t positions(const AttentionSpan& span) {
   return static_cast<std::size_t>(span.first_position) + static_cast<std::size_t>(span.rows);
 }
 
-// Of the keys and values that a span's rows see.
+// Of the keys and values that a span's rows see; those that are parts of the keys count twice.
 std::size_t cache_bytes(const AttentionSpan& span, const AttentionShape& shape) {
   const auto elements =
       static_cast<std::size_t>(shape.key_stride) + static_cast<std::size_t>(shape.value_stride);
@@ -43,11 +43,8 @@ std::size_t score_stride(std::size_t length) {
   return (round_up(length) + kKeyBlock) | kKeyBlock;
 }
 
-// Whole groups of six as the kernels take them, if it is that many.
 std::size_t queries_a_tile(const AttentionSpan& span) {
-  const std::size_t fitting =
-      std::clamp<std::size_t>(kScores / score_stride(positions(span)), 1, kMaxQueries);
-  return fitting < 6 ? fitting : fitting / 6 * 6;
+  return std::clamp<std::size_t>(kScores / score_stride(positions(span)), 1, kMaxQueries);
 }
 
 // Key heads that a lone row's unit takes together: all, unless their scores would not fit, or
@@ -71,6 +68,7 @@ std::vector<Unit> cut_units(std::span<const AttentionSpan> spans, const Attentio
     const std::size_t queries = static_cast<std::size_t>(span.rows) * group;
     if (queries == 0) continue;
     std::size_t step = queries_a_tile(span);
+    if (step > 6) step -= step % 6;  // whole groups, as AVX2's kernel takes them
     // Small tiles where threads would have too few.
     const std::size_t units_a_head = (queries + step - 1) / step;
     if (units_a_head * heads * spans.size() < 4 * static_cast<std::size_t>(threads) &&
