@@ -114,18 +114,21 @@ TEST_F(BenchExchange, PartsMoveWhatWholeMessagesMove) {
 
 // 5 sequences on 3 devices, 4 tokens a step: halves of 2, of 1 and 2, and of none.
 TEST_F(BenchExchange, TwoHalvesOfAStepShareTheLink) {
-  const auto run = [&](const std::string& overlap, const std::string& intra) {
-    const ProcessResult result = run_process(under_mpirun(
-        3,
-        bench({"--topology", "2,1", "--overlap", overlap, "--intra", intra, "--rate", "1gbit"})));
+  const auto run = [&](const std::string& overlap, std::vector<std::string> more) {
+    more.insert(more.end(), {"--topology", "2,1", "--overlap", overlap, "--rate", "1gbit"});
+    const ProcessResult result = run_process(under_mpirun(3, bench(more)));
     EXPECT_EQ(result.exit_code, 0) << result.err;
     EXPECT_THAT(result.out, HasSubstr("every row came back as the sum it must be"));
     EXPECT_THAT(result.out,
                 HasSubstr(overlap == "batch" ? "step by step, each" : "phase by phase, each"));
     return read_json(folder_ / "x.json");
   };
-  for (const std::string intra : {"mpi", "shared"}) {
-    const Json one = run("stage", intra), two = run("batch", intra);
+  const std::vector<std::vector<std::string>> ways{
+      {"--intra", "mpi"},
+      {"--intra", "shared"},
+      {"--exchange", "flat-device", "--packing", "none", "--reduction", "exact"}};
+  for (const auto& way : ways) {
+    const Json one = run("stage", way), two = run("batch", way);
     EXPECT_EQ(two["busiest_link_bytes"], one["busiest_link_bytes"]);
     EXPECT_EQ(two["cross_node_rows"], one["cross_node_rows"]);
     EXPECT_EQ(two["entries"], one["entries"]);
