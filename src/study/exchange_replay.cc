@@ -38,7 +38,8 @@ float on_grid(float x, float grid) {
   return std::nearbyint(x / grid) * grid;
 }
 
-// What an expert is here. Rows are finite.
+// What an expert is here. Rows are finite, so that, unlike to_bf16, it has no NaN to keep: it
+// becomes vectors.
 GM_VECTOR_CLONES
 void multiply_row(const bf16* row, float scale, std::size_t count, bf16* out) {
   for (std::size_t i = 0; i < count; ++i) {
