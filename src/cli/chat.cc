@@ -256,6 +256,7 @@ void chat(const ChatArguments& a, CliContext& context) {
   RunOptions options = run_options(a.deployment);
   options.sample_vocab = static_cast<int>(vocab[0]);
   options.accept = [&](const Request&, int token) { return conversation->say(token); };
+  options.evened = deployment->evened();
   KeptCache kept(deployment->model());
   options.begin_cache = [&](const Request& request, int positions) {
     return kept.begin(request, positions);

@@ -54,6 +54,12 @@ void add_wire_arguments(CLI::App& command, DeploymentArguments& a) {
                   "none | sums | rows | all: what travels between nodes in fewer bytes to the same "
                   "bits; rows gain on links below about 1 Gbit/s")
       ->capture_default_str();
+  command
+      .add_option("--even", a.even,
+                  "none | auto | always: devices with more rows for other nodes than others of "
+                  "their node hand some to these: never; in steps whose rows lie unevenly; before "
+                  "every dispatch")
+      ->capture_default_str();
 }
 
 void add_kernel_arguments(CLI::App& command, DeploymentArguments& a) {
@@ -125,6 +131,7 @@ DeploymentOptions deployment_options(const DeploymentArguments& a, bool record_r
   options.overlap = parse_overlap(a.overlap);
   options.intra = parse_intra(a.intra);
   options.packing = parse_packing(a.packing);
+  options.even = parse_even(a.even);
   options.routing = parse_routing_policy(a.routing);
   options.reference_backend = a.backend == "reference";
   options.cpu.isa = a.isa;
@@ -180,12 +187,13 @@ std::unique_ptr<Deployment> deploy(const DeploymentArguments& a, bool record_rou
   if (context.root() && !a.quiet)
     fmt::print(stderr,
                "model {} ({}), plan {}, topology {}, exchange {}, routing {}, reduction {}, "
-               "overlap {}, intra {}, packing {}, backend {}, {} thread{} a rank\n",
+               "overlap {}, intra {}, packing {}, even {}, backend {}, {} thread{} a rank\n",
                deployment->model_name(), deployment->config().architecture_name,
                deployment->plan().preset, context.topology().to_string(),
                to_string(options.exchange), to_string(options.routing),
                to_string(options.reduction), to_string(options.overlap), deployment->intra(),
-               to_string(options.packing), deployment->backend().name(), options.cpu.threads,
+               to_string(options.packing), to_string(options.even),
+               deployment->backend().name(), options.cpu.threads,
                options.cpu.threads == 1 ? "" : "s");
   return deployment;
 }

@@ -259,6 +259,7 @@ void generate(const GenerateArguments& a, CliContext& context) {
     options.progress = [&bar](std::int64_t done) { bar.update(done); };
     transport.barrier();  // end-to-end time starts when all are ready
     profile.begin(options);
+    options.evened = deployment->evened();
     run_requests(deployment->model(), transport, mine, options, times);
   }
   write_results(a, *deployment, times, writer.get(), context);

@@ -48,6 +48,7 @@ void profile(const ProfileArguments& a, CliContext& context) {
   {
     ProgressBar bar("profile", "tokens", tokens, a.deployment.quiet || !context.root());
     RunOptions options = run_options(a.deployment);
+    options.evened = deployment->evened();
     options.progress = [&bar](std::int64_t done) { bar.update(done); };
     run_requests(deployment->model(), transport,
                  requests_of(windows, transport.rank(), transport.size()), options, times);

@@ -51,7 +51,8 @@ class MoeLayer final : public FeedForwardBlock {
     backend_.store_rows(x, its.rows.data());
     context_.exchange->begin(
         lane, layer_,
-        {batch.rows(), router_.top_k, its.choice.expert, its.choice.weight, its.device, its.grid},
+        {batch.rows(), router_.top_k, its.choice.expert, its.choice.weight, its.device, its.grid,
+         batch.uneven},
         its.rows);
     its.open = true;
   }

@@ -22,6 +22,7 @@ StepBatch rows_of(const StepBatch& batch, int first, int last) {
   }
   for (const int row : batch.logit_rows)
     if (row >= first && row < last) part.logit_rows.push_back(row - first);
+  part.uneven = batch.uneven;
   part.profile = batch.profile;
   return part;
 }

@@ -36,6 +36,11 @@ constexpr std::array<std::pair<Packing, const char*>, 4> kPackings{{
     {Packing::kRows, "rows"},
     {Packing::kAll, "all"},
 }};
+constexpr std::array<std::pair<Even, const char*>, 3> kEvens{{
+    {Even::kNone, "none"},
+    {Even::kAuto, "auto"},
+    {Even::kAlways, "always"},
+}};
 constexpr int kMaxRanks = 65535;       // a message names ranks in two bytes
 constexpr int kMaxDevicesANode = 256;  // entries name a device inside its node in one byte
 
@@ -95,6 +100,27 @@ const char* to_string(Packing packing) {
   return name_of(kPackings, packing);
 }
 
+Even parse_even(const std::string& text) {
+  return parse_name(kEvens, "even", text);
+}
+const char* to_string(Even even) {
+  return name_of(kEvens, even);
+}
+
+namespace {
+
+std::unique_ptr<Exchange> make_uneven_exchange(const ExchangeOptions& options,
+                                               const Topology& topology, Transport& transport) {
+  const bool shares = options.intra != Intra::kMpi && topology.devices() > topology.nodes();
+  if (shares || overlap_on(options.overlap, topology) != Overlap::kNone)
+    return make_overlapped_exchange(options, topology, transport);
+  if (options.kind == ExchangeKind::kHierarchical)
+    return make_hierarchical_exchange(options, topology, transport);
+  return make_flat_exchange(options, topology, transport);
+}
+
+}  // namespace
+
 std::unique_ptr<Exchange> make_exchange(const ExchangeOptions& options, const Topology& topology,
                                         Transport& transport) {
   GM_CHECK(transport.size() == topology.devices(), "as many ranks as the topology has devices");
@@ -109,14 +135,10 @@ std::unique_ptr<Exchange> make_exchange(const ExchangeOptions& options, const To
                   "at most " + std::to_string(kMaxDevicesANode), "declare smaller nodes"});
     }
   }
-  const bool shares = options.intra != Intra::kMpi && topology.devices() > topology.nodes();
-  if (shares || overlap_on(options.overlap, topology) != Overlap::kNone) {
-    return make_overlapped_exchange(options, topology, transport);
-  }
-  if (options.kind == ExchangeKind::kHierarchical) {
-    return make_hierarchical_exchange(options, topology, transport);
-  }
-  return make_flat_exchange(options, topology, transport);
+  std::unique_ptr<Exchange> exchange = make_uneven_exchange(options, topology, transport);
+  const bool crosses = topology.nodes() > 1 && topology.devices() > topology.nodes();
+  if (options.even == Even::kNone || !crosses) return exchange;
+  return make_evened_exchange(options, topology, transport, std::move(exchange));
 }
 
 }  // namespace gracemoe

@@ -84,6 +84,18 @@ enum class Packing {
 Packing parse_packing(const std::string& text);  // its names above; Error (kUsage) on others
 const char* to_string(Packing packing);
 
+// Whether a device that has more rows for other nodes than others of its node hands some to these,
+// which send them, sum what comes back and return the sums: a message of 2 + 4 bytes a number more
+// inside the node, for a share of another device's link. Results are the same to the bit wherever
+// `exact` or a grid makes them independent of who sums.
+enum class Even {
+  kNone,    // every device sends its own
+  kAuto,    // where TokenRoutes::uneven says so; who runs steps knows
+  kAlways,  // devices of a node count before every dispatch what each has to send
+};
+Even parse_even(const std::string& text);  // "none", "auto", "always"; Error (kUsage) on others
+const char* to_string(Even even);
+
 enum class Element { kBf16, kFloat32 };
 constexpr std::size_t element_size(Element e) {
   return e == Element::kBf16 ? 2 : 4;
@@ -98,6 +110,9 @@ struct TokenRoutes {
   std::span<const float> weight;          // [tokens, top_k]
   std::span<const std::int32_t> device;   // [tokens, top_k] device of the chosen instance
   std::span<const float> grid{};          // [tokens] a power of two, 0: none; or empty: none
+  // For Even::kAuto: rows of this dispatch lie unevenly on the devices of this node. All of them
+  // must say the same.
+  bool uneven = false;
 };
 
 // What a device has to compute: `rows` and the entries that use them, grouped by expert; inside a
@@ -187,6 +202,7 @@ struct ExchangeOptions {
   Overlap overlap = Overlap::kNone;
   Intra intra = Intra::kMpi;
   Packing packing = Packing::kSums;
+  Even even = Even::kNone;
 };
 // Bytes that a rank maps for its node to share, unless Intra::kMpi; pages that nobody writes take
 // no room.

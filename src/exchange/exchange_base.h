@@ -59,5 +59,9 @@ std::unique_ptr<Exchange> make_hierarchical_exchange(const ExchangeOptions& opti
 // Any kind, with what the two above lack: lanes, work while rows are under way, shared memory.
 std::unique_ptr<Exchange> make_overlapped_exchange(const ExchangeOptions& options,
                                                    const Topology& topology, Transport& transport);
+// `inner`, made with the same options, over tokens that were evened out before (Even).
+std::unique_ptr<Exchange> make_evened_exchange(const ExchangeOptions& options,
+                                               const Topology& topology, Transport& transport,
+                                               std::unique_ptr<Exchange> inner);
 
 }  // namespace gracemoe

@@ -1,9 +1,9 @@
 #include "runtime/batch_runner.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <memory>
+#include <numeric>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -15,6 +15,22 @@ namespace {
 // Rows a device and micro-batch from which it can pay to cut a step: experts' weights are read once
 // more for each.
 constexpr std::int64_t kRowsWorthALane = 16;
+// A node's rows lie unevenly if one device has so many more than the mean, and so many times as
+// many: fewer are not worth a message more.
+constexpr std::int64_t kUnevenRows = 16;
+constexpr double kUnevenTimes = 1.25;
+
+// rows [devices]: of a step; of the node of device `self`.
+bool lie_unevenly(std::span<const std::int64_t> rows, const Topology& topology, int self) {
+  const int node = topology.node_of(self);
+  const auto its = rows.subspan(static_cast<std::size_t>(topology.first_device(node)),
+                                static_cast<std::size_t>(topology.devices_on(node)));
+  const std::int64_t most = *std::max_element(its.begin(), its.end());
+  const double mean = static_cast<double>(std::accumulate(its.begin(), its.end(), 0LL)) /
+                      static_cast<double>(its.size());
+  return static_cast<double>(most) >= mean + kUnevenRows &&
+         static_cast<double>(most) >= mean * kUnevenTimes;
+}
 
 // A request under way.
 struct Sequence {
@@ -27,6 +43,8 @@ struct Sequence {
   int position() const { return cache.length(); }
   bool decoding() const { return last_token >= 0; }
 };
+
+constexpr std::size_t kWorkOfAll = 4;  // numbers of a step that are sums over all ranks
 
 class Runner {
  public:
@@ -48,10 +66,14 @@ class Runner {
       const double step_start = wall_seconds();
       compose();
       // [0] rows of all ranks, [1] prompt rows among them, [2] requests that have ended, [3]
-      // microseconds since the last sum
-      std::array<std::int64_t, 4> work{batch_.rows(), prompt_rows_,
-                                       static_cast<std::int64_t>(finished_.size()),
-                                       std::llround((wall_seconds() - last_sum_) * 1e6)};
+      // microseconds since the last sum, [4 ...] rows of each rank, where these are asked for
+      std::vector<std::int64_t> work{batch_.rows(), prompt_rows_,
+                                     static_cast<std::int64_t>(finished_.size()),
+                                     std::llround((wall_seconds() - last_sum_) * 1e6)};
+      if (options_.evened != nullptr) {
+        work.resize(kWorkOfAll + static_cast<std::size_t>(transport_.size()));
+        work[kWorkOfAll + static_cast<std::size_t>(transport_.rank())] = batch_.rows();
+      }
       transport_.sum(work);
       last_sum_ = wall_seconds();
       if (work[2] > 0) {
@@ -59,6 +81,9 @@ class Runner {
         finished_.clear();
       }
       if (work[0] == 0) break;
+      batch_.uneven = options_.evened != nullptr &&
+                      lie_unevenly(std::span(work).subspan(kWorkOfAll), *options_.evened,
+                                   transport_.rank());
       batch_.micro_batches = cut(work[0], work[1], work[3]) ? model_.lanes() : 1;
       step(work[1] > 0 ? "prefill step" : "decode step", step_start);
       ++times.steps;

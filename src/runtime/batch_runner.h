@@ -23,6 +23,9 @@ struct RunOptions {
   bool always_cut = true;
   // What it has learnt of that, kept from one run to the next; null: the run's own.
   CutChooser* cut_chooser = nullptr;
+  // Of the ranks, where steps whose rows lie unevenly on the devices of a node are to be marked so
+  // (Even::kAuto); null: none is.
+  const Topology* evened = nullptr;
   bool ignore_eos = false;
   bool logit_hashes = false;
   int sample_vocab = 0;  // ids below this may be sampled (the tokenizer's); 0: the whole vocabulary

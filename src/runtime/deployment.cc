@@ -73,7 +73,8 @@ void Deployment::load(std::shared_ptr<HostMemory> shared,
   const Element element = backend_->row_element_size() == 2 ? Element::kBf16 : Element::kFloat32;
   exchange_ =
       make_exchange({options_.exchange, options_.reduction, element, config_.hidden, moe_layers,
-                     config_.experts, options_.overlap, options_.intra, options_.packing},
+                     config_.experts, options_.overlap, options_.intra, options_.packing,
+                     options_.even},
                     topology_, transport_);
   times_ = MoeTimes(moe_layers);
   if (options_.record_routing)

@@ -23,6 +23,7 @@ struct DeploymentOptions {
   Overlap overlap = Overlap::kNone;
   Intra intra = Intra::kMpi;
   Packing packing = Packing::kSums;
+  Even even = Even::kNone;
   RoutingPolicy routing = RoutingPolicy::kTopologyAware;
   bool reference_backend = false;  // plain float32 loops instead of the kernels
   CpuOptions cpu;
@@ -54,6 +55,8 @@ class Deployment {
   const Backend& backend() const { return *backend_; }
   const Checkpoint& checkpoint() const { return *checkpoint_; }
   Transformer& model() { return *model_; }
+  // As RunOptions::evened.
+  const Topology* evened() const { return options_.even == Even::kAuto ? &topology_ : nullptr; }
   const ExchangeCounters& counters() const { return exchange_->counters(); }
   const MoeTimes& moe_times() const { return times_; }
   // From zero; what was recorded of the routing stays.

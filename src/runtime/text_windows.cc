@@ -94,6 +94,7 @@ Perplexity measure_perplexity(Deployment& deployment, const std::vector<int>& to
     sums[0] += negative_log_likelihood(logits, request.prompt[next]);
     sums[1] += 1;
   };
+  scoring.evened = deployment.evened();
   RunTimes times;
   run_requests(deployment.model(), transport, mine, scoring, times);
   transport.sum(std::span<double>(sums));

@@ -11,23 +11,6 @@
 namespace gracemoe {
 namespace {
 
-void add(TrafficBytes& sum, const TrafficBytes& more) {
-  sum.cross_node += more.cross_node;
-  sum.intra_node += more.intra_node;
-}
-
-void add(LayerCounters& sum, const LayerCounters& more) {
-  sum.tokens += more.tokens;
-  sum.entries += more.entries;
-  add(sum.dispatch_payload, more.dispatch_payload);
-  add(sum.combine_payload, more.combine_payload);
-  add(sum.dispatch_metadata, more.dispatch_metadata);
-  add(sum.combine_metadata, more.combine_metadata);
-  sum.cross_node_rows += more.cross_node_rows;
-  sum.intra_row_copies += more.intra_row_copies;
-  sum.messages += more.messages;
-}
-
 using PerNode = std::vector<Crossing>;
 
 std::int64_t busier_direction(const PerNode& nodes) {
@@ -95,7 +78,7 @@ ExchangeFigures exchange_figures(const ExchangeReport& report) {
   figures.fastest_s = rounds.front().total_s();
   figures.slowest_s = rounds.back().total_s();
   for (const auto& device : report.result.counters)
-    for (const LayerCounters& layer : device) add(figures.sent, layer);
+    for (const LayerCounters& layer : device) figures.sent += layer;
   count_links(report, figures);
   if (report.link_bits_per_s > 0 && figures.busiest_link_bytes > 0) {
     figures.bound_s = static_cast<double>(figures.busiest_link_bytes) * 8 / report.link_bits_per_s;

@@ -35,6 +35,7 @@ Outcome run_all(Deployment& deployment, const LadderOptions& options,
   Outcome outcome;
   RunOptions run = options.run;
   run.always_cut = deployment.options().overlap != Overlap::kAuto;
+  run.evened = deployment.evened();
   ProgressBar bar(title, "tokens", rows_to_run(requests),
                   options.quiet || transport.rank() != kRoot);
   run.progress = [&bar](std::int64_t done) { bar.update(done); };

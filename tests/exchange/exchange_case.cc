@@ -132,7 +132,9 @@ void compute_part(const ExchangeCase& c, const WorkPart& part) {
   work.experts.assign(part.experts.begin(), part.experts.end());
   work.offsets.assign(part.offsets.begin(), part.offsets.end());
   work.row_of.assign(part.row_of.begin(), part.row_of.end());
-  work.rows = part.row_data == nullptr ? static_cast<int>(part.row_at.size()) : c.tokens;
+  // Where they lie together they are this device's own and what others handed over.
+  work.rows = part.row_data == nullptr ? static_cast<int>(part.row_at.size())
+                                       : c.tokens * c.topology.devices();
   const Bytes outputs = stand_in_experts(work);
   std::copy(outputs.begin(), outputs.end(), part.outputs);
 }
@@ -156,6 +158,7 @@ void check_counters(const ExchangeCase& c, int device, const ExchangeCounters& c
     check_traffic(got.combine_payload, wanted.combine_payload, c, "combine payload");
     check_equal(got.dispatch_received, wanted.dispatch_received, c, "dispatch received");
     check_equal(got.combine_received, wanted.combine_received, c, "combine received");
+    check_equal(got.rows_handed_over, wanted.rows_handed_over, c, "tokens handed over");
     check_equal(got.intra_row_copies, wanted.intra_row_copies, c, "copies of rows inside nodes");
     // At most k entries of 8 bytes, a count and a grid a row, a header and padding a message; 8
     // bytes for a row's place in shared memory.
@@ -181,14 +184,15 @@ const char* to_string(Pattern pattern) {
 std::string ExchangeCase::name() const {
   return topology.to_string() + " " + to_string(options.kind) + " " + to_string(options.reduction) +
          " " + to_string(options.overlap) + " " + to_string(options.intra) + " " +
-         to_string(options.packing) + (options.element == Element::kBf16 ? " bf16 " : " float32 ") +
+         to_string(options.packing) + " " + to_string(options.even) + (options.element == Element::kBf16 ? " bf16 " : " float32 ") +
          to_string(pattern) + " k=" + std::to_string(top_k) +
          " hidden=" + std::to_string(options.hidden) + " seed=" + std::to_string(seed) +
-         (grid ? " grid" : "");
+         (grid ? " grid" : "") +
+         (uneven ? " uneven" : "");
 }
 
 TokenRoutes CaseTokens::routes() const {
-  return {tokens, top_k, expert, weight, device, grid};
+  return {tokens, top_k, expert, weight, device, grid, uneven};
 }
 
 CaseTokens make_tokens(const ExchangeCase& c, int device, int step) {
@@ -197,6 +201,7 @@ CaseTokens make_tokens(const ExchangeCase& c, int device, int step) {
   CaseTokens made;
   made.tokens = tokens_at(c, device, random);
   made.top_k = c.top_k;
+  made.uneven = c.uneven;
   for (int t = 0; t < made.tokens; ++t) {
     // Terms stay below 4, their sums below 32: multiples of 2^-18 that float32 holds exactly.
     if (c.grid) made.grid.push_back(t % 3 == 2 ? 0 : t % 3 == 1 ? 0x1p-18F : 0x1p-9F);

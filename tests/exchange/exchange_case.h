@@ -34,7 +34,8 @@ struct ExchangeCase {
   int tokens = 7;  // at most, a device
   int steps = 3;   // dispatches and combines, of layer step % layers
   std::uint64_t seed = 1;
-  bool grid = false;  // two of three tokens have a grid: they must come out bit for bit
+  bool uneven = false;  // every dispatch says so (TokenRoutes)
+  bool grid = false;    // two of three tokens have a grid: they must come out bit for bit
   std::string name() const;
 };
 
@@ -42,6 +43,7 @@ struct ExchangeCase {
 struct CaseTokens {
   TokenRoutes routes() const;
   int tokens = 0, top_k = 0;
+  bool uneven = false;
   std::vector<std::uint16_t> expert;
   std::vector<float> weight;
   std::vector<std::int32_t> device;

@@ -103,6 +103,33 @@ TEST_P(OverTopologies, OnAGridEveryReductionIsExact) {
   }
 }
 
+// Handing tokens over inside nodes changes no result, whatever else is done.
+TEST_P(OverTopologies, EvenedTokensMatchTheTwins) {
+  for (const Overlap overlap : {Overlap::kNone, Overlap::kStage, Overlap::kBatch}) {
+    for (const Intra intra : {Intra::kMpi, Intra::kShared}) {
+      for (const ExchangeKind kind : kKinds) {
+        for (const Pattern pattern : kAllPatterns) {
+          const Reduction reduction = pattern == Pattern::kRandom       ? Reduction::kBf16
+                                      : pattern == Pattern::kOneExpert ? Reduction::kExact
+                                                                        : Reduction::kFp32;
+          ExchangeCase c = make_case(GetParam(), kind, reduction, Element::kBf16);
+          c.options.overlap = overlap;
+          c.options.intra = intra;
+          c.options.packing = Packing::kAll;
+          c.options.even = pattern == Pattern::kOneDevice ? Even::kAuto : Even::kAlways;
+          c.uneven = overlap != Overlap::kStage;
+          c.pattern = pattern;
+          c.grid = pattern == Pattern::kIdleDevices;
+          c.tokens = 40;
+          ASSERT_NO_THROW(run_ranks(c.topology.devices(), [&](Transport& transport) {
+            run_case(c, transport);
+          })) << c.name();
+        }
+      }
+    }
+  }
+}
+
 // Rows of several blocks, the last one short.
 TEST_P(OverTopologies, WideRowsPackAndUnpack) {
   for (const ExchangeKind kind : kKinds) {
@@ -268,6 +295,8 @@ TEST(Exchange, WaysToOverlapAreReadAsTheyAreWritten) {
     EXPECT_EQ(parse_packing(to_string(p)), p);
   for (const Intra i : {Intra::kMpi, Intra::kShared, Intra::kAuto})
     EXPECT_EQ(parse_intra(to_string(i)), i);
+  for (const Even e : {Even::kNone, Even::kAuto, Even::kAlways})
+    EXPECT_EQ(parse_even(to_string(e)), e);
   EXPECT_EQ(error_of([] { parse_overlap("full"); }, ErrorCategory::kUsage),
             "overlap: got 'full', wanted one of none, stage, batch, auto");
   EXPECT_EQ(error_of([] { parse_intra("nvlink"); }, ErrorCategory::kUsage),

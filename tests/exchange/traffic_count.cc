@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "exchange/case_rows.h"
+#include "exchange/evened_tokens.h"
 #include "exchange/row_packing.h"
 
 namespace gracemoe {
@@ -47,9 +48,12 @@ class TrafficCount {
 
   void add_step(int step) {
     layer_ = static_cast<std::size_t>(step % c_.options.layers);
+    for (int home = 0; home < c_.topology.devices(); ++home)
+      at(home).tokens += make_tokens(c_, home, step).tokens;
+    const EvenedTokens evened = even_tokens(c_, step);
+    for (const TokensHandedOver& handed : evened.handed) count_handed_over(handed);
     for (int home = 0; home < c_.topology.devices(); ++home) {
-      const CaseTokens tokens = make_tokens(c_, home, step);
-      at(home).tokens += tokens.tokens;
+      const CaseTokens& tokens = evened.of[static_cast<std::size_t>(home)];
       for (int t = 0; t < tokens.tokens; ++t) {
         std::map<int, int> entries;  // device -> j
         terms_.clear();
@@ -87,6 +91,15 @@ class TrafficCount {
   }
   std::size_t row_bytes() const {
     return static_cast<std::size_t>(c_.options.hidden) * element_size(c_.options.element);
+  }
+
+  // Rows out, sums of float32 back.
+  void count_handed_over(const TokensHandedOver& handed) {
+    at(handed.from).rows_handed_over += handed.count;
+    at(handed.from).intra_row_copies += handed.count;
+    at(handed.from).dispatch_payload.intra_node +=
+        handed.count * static_cast<std::int64_t>(row_bytes());
+    at(handed.to).combine_payload.intra_node += handed.count * std::int64_t{4} * c_.options.hidden;
   }
 
   void row(int from, int to, int count) {

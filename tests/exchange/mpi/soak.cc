@@ -53,6 +53,8 @@ ExchangeCase draw_case(const Topology& topology, std::uint64_t seed, bool shared
   c.steps = 1 + below(6);
   c.options.packing = static_cast<Packing>(below(4));
   c.grid = c.top_k <= 8 && below(2) == 0;
+  c.options.even = static_cast<Even>(below(3));
+  c.uneven = below(2) == 0;
   return c;
 }
 
