@@ -113,19 +113,62 @@ link_rate() {
   expect_nothing_left
 }
 
+generate_over_links() {  # name, "options of the lab", options of generate...
+  # shellcheck disable=SC2086
+  "$lab_run" $2 --rate 300mbit --counters "$work/$1.link.json" -- \
+    "$gracemoe" generate --model "$source/models/gracemoe-demo" "${@:3}" \
+    --prompts-from "$source/data/text/prose.txt,$source/data/text/math.txt" --num-prompts 24 --prompt-tokens 64 \
+    --max-tokens 4 --stats "$work/$1.json" --out "$work/$1.jsonl" --quiet >"$work/out" 2>"$work/err" ||
+    fail "exit code $? with $1"
+  cmp "$work/flat-expert.jsonl" "$work/$1.jsonl" >>"$work/out" || fail "another text with $1"
+}
+
 # What the program counts as sent to other nodes is what the interfaces carried, headers aside; and the text is the same.
 byte_counters() {
   local exchange
   for exchange in flat-expert flat-device hierarchical; do
-    "$lab_run" --rate 300mbit --counters "$work/$exchange.link.json" -- \
-      "$gracemoe" generate --model "$source/models/gracemoe-demo" --exchange "$exchange" \
-      --prompts-from "$source/data/text/prose.txt,$source/data/text/math.txt" --num-prompts 24 --prompt-tokens 64 \
-      --max-tokens 4 --stats "$work/$exchange.json" --out "$work/$exchange.jsonl" --quiet >"$work/out" 2>"$work/err" ||
-      fail "exit code $? with $exchange"
-    cmp "$work/flat-expert.jsonl" "$work/$exchange.jsonl" >>"$work/out" || fail "another text with $exchange"
+    generate_over_links "$exchange" "" --exchange "$exchange"
   done
-  python3 "$source/scripts/lib/link_check.py" "$work"/{flat-expert,flat-device,hierarchical} ||
+  generate_over_links rails --rails --exchange hierarchical --topology 2x2 --intra shared
+  generate_over_links rails-messages --rails --exchange flat-device --topology 2x2 --intra mpi
+  python3 "$source/scripts/lib/link_check.py" "$work"/{flat-expert,flat-device,hierarchical,rails,rails-messages} ||
     fail "the program and the interfaces count different bytes"
+}
+
+between() {  # what value smallest largest
+  (($2 >= $3 && $2 <= $4)) || fail "$1: $2, wanted $3 to $4"
+}
+
+expect_sent() {  # host, what its link to other nodes and that inside its node should have carried: smallest largest, twice
+  local -a v # tx_bytes of the one, before and after, and of the other
+  mapfile -t v < <(grep "\"$1\"" "$work/counters" | grep -o '"tx_bytes": [0-9]*' | grep -o '[0-9]*$')
+  ((${#v[@]} == 4)) || fail "no counters of $1"
+  between "bytes that $1 sent to other nodes" $((v[1] - v[0])) "$2" "$3"
+  between "bytes that $1 sent inside its node" $((v[3] - v[2])) "$4" "$5"
+}
+
+# Five times 2 MB from each device of the first node to the second, both at once, then from one to the other inside it.
+rails() {
+  local rate
+  "$lab_run" --rails --rate 20mbit --counters "$work/counters" -- "$probe" 2000000 2 >"$work/out" 2>"$work/err" ||
+    fail "exit code $?"
+  diff - <(grep ^rank "$work/out" | sort) <<'TEXT' || fail "ranks are not where they should be"
+rank 0 of 4 on node0-0 with 1
+rank 1 of 4 on node0-1 with 1
+rank 2 of 4 on node1-0 with 1
+rank 3 of 4 on node1-1 with 1
+TEXT
+  rate=$(awk '$1 == "rails_bits_per_s" { print $2 }' "$work/out")
+  between "bits a second over two links of 20 Mbit/s" "$rate" 25000000 40000000
+  rate=$(awk '$1 == "inside_bits_per_s" { print $2 }' "$work/out")
+  between "bits a second inside a node" "$rate" 25000000 1000000000000
+  expect_sent node0-0 10000000 11000000 10000000 11000000
+  expect_sent node0-1 10000000 11000000 0 1000000
+  expect_nothing_left
+
+  local code=0
+  "$lab_run" --rails --nodes 64 --devices 4 -- true >"$work/out" 2>"$work/err" || code=$?
+  ((code == 2)) && grep -q "at most 254 devices.*64 nodes of 4" "$work/err" || fail "256 rails: exit code $code"
 }
 
 "$lab_run" --check || [[ $case_name == bad_usage ]] || exit 77

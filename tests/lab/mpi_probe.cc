@@ -1,6 +1,8 @@
 // A small MPI program for the lab's own tests. Prints where every rank runs; with a number of bytes
 // as argument, rank 0 also sends that many to the last rank, five times, and the best payload rate
-// in bits a second is printed.
+// in bits a second is printed. With a number of devices a node after it, for lab/run --rails, all
+// devices of the first node send at once, each to the same one of the last node, and printed are
+// their best rate together, and the best from rank 0 to the last device of its own node.
 #include <mpi.h>
 #include <unistd.h>
 
@@ -13,29 +15,36 @@ namespace {
 
 constexpr int kRepeats = 5;
 
-double send_once(std::vector<char>* payload, int rank, int last) {
+// Seconds until the last of all ranks is done. MPI_PROC_NULL: sends to, or hears from, nobody.
+double send_once(std::vector<char>* payload, int to, int from) {
   const int bytes = static_cast<int>(payload->size());
   char done = 0;
   MPI_Barrier(MPI_COMM_WORLD);
   const double start = MPI_Wtime();
-  if (rank == 0) {
-    MPI_Send(payload->data(), bytes, MPI_CHAR, last, 0, MPI_COMM_WORLD);
-    MPI_Recv(&done, 1, MPI_CHAR, last, 1, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-  } else if (rank == last) {
-    MPI_Recv(payload->data(), bytes, MPI_CHAR, 0, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-    MPI_Send(&done, 1, MPI_CHAR, 0, 1, MPI_COMM_WORLD);
-  }
-  return MPI_Wtime() - start;
+  MPI_Send(payload->data(), bytes, MPI_CHAR, to, 0, MPI_COMM_WORLD);
+  MPI_Recv(payload->data(), bytes, MPI_CHAR, from, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+  MPI_Send(&done, 1, MPI_CHAR, from, 1, MPI_COMM_WORLD);
+  MPI_Recv(&done, 1, MPI_CHAR, to, 1, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+  double seconds = MPI_Wtime() - start;
+  MPI_Allreduce(MPI_IN_PLACE, &seconds, 1, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);
+  return seconds;
 }
 
-// The best of several: what other programs on the machine take can only slow a transfer down.
-double best_rate(int bytes, int rank, int last) {
+// Of ranks 0 to senders-1 together, each sending to the rank `distance` after it. The best of
+// several: what other programs on the machine take can only slow a transfer down.
+double best_rate(int bytes, int rank, int senders, int distance) {
   std::vector<char> payload(static_cast<std::size_t>(bytes), 'x');
+  const int to = rank < senders ? rank + distance : MPI_PROC_NULL;
+  const int from = rank >= distance && rank < distance + senders ? rank - distance : MPI_PROC_NULL;
   double best = 0;
   for (int i = 0; i < kRepeats; ++i) {
-    best = std::max(best, 8.0 * bytes / send_once(&payload, rank, last));
+    best = std::max(best, 8.0 * bytes * senders / send_once(&payload, to, from));
   }
   return best;
+}
+
+void print_rate(const char* name, double rate, int rank) {
+  if (rank == 0) std::printf("%s %.0f\n", name, rate);
 }
 
 }  // namespace
@@ -53,9 +62,12 @@ int main(int argc, char** argv) {
   char host[256] = {};
   gethostname(host, sizeof host - 1);
   std::printf("rank %d of %d on %s with %d\n", rank, ranks, host, mates);
-  if (argc > 1) {
-    const double rate = best_rate(std::atoi(argv[1]), rank, ranks - 1);
-    if (rank == 0) std::printf("payload_bits_per_s %.0f\n", rate);
+  const int bytes = argc > 1 ? std::atoi(argv[1]) : 0;
+  if (argc == 2) print_rate("payload_bits_per_s", best_rate(bytes, rank, 1, ranks - 1), rank);
+  if (argc == 3) {
+    const int devices = std::atoi(argv[2]);
+    print_rate("rails_bits_per_s", best_rate(bytes, rank, devices, ranks - devices), rank);
+    print_rate("inside_bits_per_s", best_rate(bytes, rank, 1, devices - 1), rank);
   }
   MPI_Comm_free(&host_mates);
   MPI_Finalize();
