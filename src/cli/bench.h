@@ -15,7 +15,7 @@ void add_bench_exchange(CLI::App& bench, Action& action);
 // Error (kUsage) on others, also on numbers without a unit.
 double parse_rate(const std::string& text);
 // That of the command line; where it is empty, the lab's: LAB_RATE_BITS, whole bits a second, 0 or
-// not set: none. Error (kUsage).
+// not set: none; with LAB_RAILS=1, of each of a node's LAB_DEVICES links. Error (kUsage).
 double line_rate(const std::string& given);
 void add_rate_argument(CLI::App& command, std::string& rate);  // --rate
 

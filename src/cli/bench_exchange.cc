@@ -16,9 +16,9 @@ namespace gracemoe {
 namespace {
 
 struct ExchangeArguments {
-  std::string trace, plan, preset, topology, exchange = "hierarchical", reduction = "fp32",
-                                             overlap = "stage", intra = "auto", packing = "sums",
-                                             routing = "tar", rate, out;
+  std::string trace, plan, preset, topology,
+      exchange = "hierarchical", reduction = "fp32", overlap = "stage", intra = "auto",
+      packing = "sums", even = "none", homes = "even", routing = "tar", rate, out;
   int hidden = 0, tokens_per_step = 512, rounds = 3;
   std::int64_t max_tokens = 0;
   std::uint64_t seed = 1;
@@ -66,6 +66,10 @@ void check_replayable(const ExchangeArguments& a) {
     fail_usage({"overlap of bench exchange", a.overlap, "none, stage or batch",
                 "experts are stand-ins here, so that nothing can be chosen by their times: "
                 "bench ladder measures auto"});
+  if (parse_even(a.even) == Even::kAuto)
+    fail_usage({"even of bench exchange", a.even, "none or always",
+                "auto asks whoever runs steps, and nobody does here"});
+  parse_replay_homes(a.homes);
 }
 
 ReplayOptions replay_options(const ExchangeArguments& a, const ReplayTokens& tokens) {
@@ -74,6 +78,7 @@ ReplayOptions replay_options(const ExchangeArguments& a, const ReplayTokens& tok
   options.exchange.reduction = parse_reduction(a.reduction);
   options.exchange.intra = parse_intra(a.intra);
   options.exchange.packing = parse_packing(a.packing);
+  options.exchange.even = parse_even(a.even);
   options.exchange.overlap = parse_overlap(a.overlap);
   options.exchange.hidden = a.hidden;
   options.exchange.layers = tokens.layers;
@@ -99,6 +104,8 @@ std::vector<std::pair<std::string, std::string>> exchange_settings(const Exchang
           {"overlap", a.overlap},
           {"intra", a.intra},
           {"packing", a.packing},
+          {"homes", a.homes},
+          {"even", a.even},
           {"tokens a step", std::to_string(a.tokens_per_step)}};
 }
 
@@ -117,7 +124,8 @@ void bench_exchange(const ExchangeArguments& a, CliContext& context) {
     plan_on_root = exchange_plan_text(a, trace, context.topology());
   });
   const auto plan = share_plan(plan_on_root, a.plan.empty() ? "plan" : a.plan, transport);
-  const ReplayTokens mine = deal_trace(trace, transport);
+  const ReplayTokens mine =
+      deal_trace(trace, parse_replay_homes(a.homes), context.topology(), transport);
   ReplayOptions options = replay_options(a, mine);
   const std::int64_t steps = replay_steps(mine, a.tokens_per_step, transport) * a.rounds;
   ExchangeReport report;
@@ -164,6 +172,14 @@ void add_bench_exchange(CLI::App& bench, Action& action) {
       ->capture_default_str();
   command->add_option("--intra", a->intra, "mpi | shared | auto")->capture_default_str();
   command->add_option("--packing", a->packing, "none | sums | rows | all")->capture_default_str();
+  command
+      ->add_option("--homes", a->homes,
+                   "even | first: sequences are at home on all devices, or on each node's first")
+      ->capture_default_str();
+  command
+      ->add_option("--even", a->even,
+                   "none | always: devices of a node hand tokens over until all send as much")
+      ->capture_default_str();
   command->add_option("--tokens-per-step", a->tokens_per_step, "tokens of a device in one step")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();

@@ -14,7 +14,8 @@ namespace gracemoe {
 struct DeploymentArguments {
   std::string model, plan, topology, exchange = "hierarchical", reduction = "fp32", routing = "tar",
                                      overlap = "auto", intra = "auto", packing = "sums",
-                                     even = "auto",                                     backend = "cpu", isa, dense = "packed", weights = "bf16";
+                                     even = "auto", backend = "cpu", isa, dense = "packed",
+                                     weights = "bf16";
   int threads = 0;
   int max_rows = 512, max_sequences = 256;
   double timeout = 600, memory_gb = 0;

@@ -49,11 +49,10 @@ class MoeLayer final : public FeedForwardBlock {
     const ScopedSpan span(its.profile, "dispatch");
     its.rows.resize(x.size() * backend_.row_element_size());
     backend_.store_rows(x, its.rows.data());
-    context_.exchange->begin(
-        lane, layer_,
-        {batch.rows(), router_.top_k, its.choice.expert, its.choice.weight, its.device, its.grid,
-         batch.uneven},
-        its.rows);
+    context_.exchange->begin(lane, layer_,
+                             {batch.rows(), router_.top_k, its.choice.expert, its.choice.weight,
+                              its.device, its.grid, batch.uneven},
+                             its.rows);
     its.open = true;
   }
 

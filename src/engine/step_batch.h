@@ -27,7 +27,7 @@ struct StepBatch {
   int first_row = 0;                    // of a micro-batch: its first row among the step's
   int micro_batches = 1;                // into how many the step is cut: the same on every device
   bool uneven = false;  // the step's rows lie unevenly on this node's devices (TokenRoutes)
-  SpanRecorder* profile = nullptr;      // where the step's time goes; null: nobody asks
+  SpanRecorder* profile = nullptr;  // where the step's time goes; null: nobody asks
   int rows() const { return static_cast<int>(tokens.size()); }
   // Appends `count` tokens of a sequence that stands at first_position.
   void add(KvCache& cache, std::uint64_t request, int first_position, const int* ids, int count) {

@@ -17,9 +17,8 @@ std::uint32_t config_hash(const ExchangeOptions& options, const Topology& topolo
        {std::string(to_string(options.kind)), std::string(to_string(options.reduction)),
         std::string(to_string(options.overlap)), std::string(to_string(options.intra)),
         std::string(to_string(options.packing)), std::string(to_string(options.even)),
-        std::to_string(element_size(options.element)),
-        std::to_string(options.hidden), std::to_string(options.layers),
-        std::to_string(options.experts), topology.to_string()})
+        std::to_string(element_size(options.element)), std::to_string(options.hidden),
+        std::to_string(options.layers), std::to_string(options.experts), topology.to_string()})
     text += part + " ";
   return static_cast<std::uint32_t>(hash_bytes(std::as_bytes(std::span(text))));
 }

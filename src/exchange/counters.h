@@ -28,8 +28,8 @@ struct LayerCounters {
   // memory.
   std::int64_t intra_row_copies = 0;
   std::int64_t rows_handed_over = 0;  // to others of the node, for them to send (Even)
-  std::int64_t messages = 0;    // sent in dispatch and combine, those without rows included
-  double dispatch_seconds = 0;  // wall time inside dispatch, waiting included
+  std::int64_t messages = 0;          // sent in dispatch and combine, those without rows included
+  double dispatch_seconds = 0;        // wall time inside dispatch, waiting included
   double combine_seconds = 0;
 
   LayerCounters& operator+=(const LayerCounters& more);

@@ -150,8 +150,8 @@ class EvenedExchange final : public Exchange {
   }
   // Of a token on its way: grid, weights, experts, devices, row.
   std::size_t token_bytes(std::size_t top_k) const {
-    return sizeof(float) +
-           top_k * (sizeof(float) + sizeof(std::uint16_t) + sizeof(std::uint16_t)) + row_bytes();
+    return sizeof(float) + top_k * (sizeof(float) + sizeof(std::uint16_t) + sizeof(std::uint16_t)) +
+           row_bytes();
   }
 
   Lane& even(int lane, int layer, const TokenRoutes& routes, std::span<const std::byte> rows) {
@@ -179,8 +179,7 @@ class EvenedExchange final : public Exchange {
                  routes.device.size() == entries,
              "dispatch: routes are not [tokens, top_k]");
     GM_CHECK(rows.size() == tokens * row_bytes(), "dispatch: rows are not [tokens, hidden]");
-    GM_CHECK(routes.grid.empty() || routes.grid.size() == tokens,
-             "dispatch: grid is not [tokens]");
+    GM_CHECK(routes.grid.empty() || routes.grid.size() == tokens, "dispatch: grid is not [tokens]");
     for (const std::int32_t device : routes.device)
       GM_CHECK(device >= 0 && device < topology_.devices(), "dispatch: device out of range");
   }
@@ -303,11 +302,11 @@ class EvenedExchange final : public Exchange {
 
   int take_tokens(Lane& its, const Inbound& message, std::size_t k) {
     const Stamp stamp = its.clerk.stamp(phase(its, kTokens));
-    const std::size_t behind = message.bytes.size() - std::min(message.bytes.size(),
-                                                              sizeof(WireHeader));
+    const std::size_t behind =
+        message.bytes.size() - std::min(message.bytes.size(), sizeof(WireHeader));
     const std::size_t count = behind / token_bytes(k);
-    const std::byte* from = decode_reply(message.bytes, stamp, message.from,
-                                         static_cast<int>(count), token_bytes(k));
+    const std::byte* from =
+        decode_reply(message.bytes, stamp, message.from, static_cast<int>(count), token_bytes(k));
     const std::size_t first = its.expert.size();
     std::vector<std::uint16_t> devices;
     from = take(from, count, its.grid);
@@ -353,9 +352,8 @@ class EvenedExchange final : public Exchange {
     }
     for (const Handed& handed : its.given) {
       wait_for(handed.in);
-      const std::byte* from =
-          decode_reply(handed.in.bytes, its.clerk.stamp(phase(its, kSums)), handed.rank,
-                       handed.count, hidden() * sizeof(float));
+      const std::byte* from = decode_reply(handed.in.bytes, its.clerk.stamp(phase(its, kSums)),
+                                           handed.rank, handed.count, hidden() * sizeof(float));
       for (const int token : handed.tokens) {
         std::memcpy(&out[static_cast<std::size_t>(token) * hidden()], from,
                     hidden() * sizeof(float));
@@ -397,7 +395,7 @@ class EvenedExchange final : public Exchange {
   std::unique_ptr<Exchange> inner_;
   int first_ = 0, devices_ = 1;  // of this node
   std::vector<Lane> lanes_;
-  ExchangeCounters own_;           // what passes beside the inner exchange
+  ExchangeCounters own_;          // what passes beside the inner exchange
   mutable ExchangeCounters all_;  // of both
 };
 

@@ -27,6 +27,7 @@ struct LayerDeviceStatistics {
   SentBytes dispatch_metadata, combine_metadata;  // headers and routing entries
   std::int64_t received_payload = 0;              // from other nodes, dispatch and combine
   std::int64_t cross_node_rows = 0;               // rows sent to other nodes in dispatch
+  std::int64_t rows_handed_over = 0;              // to others of its node, for them to send
   std::int64_t messages = 0;
   // Seconds as in DeviceStatistics.
   double dispatch_s = 0, combine_s = 0, moe_layer_s = 0, expert_compute_s = 0, idle_s = 0;

@@ -25,7 +25,7 @@ struct Column {
   bool optional = false;  // files of before have none of it: zeros
 };
 using L = LayerDeviceStatistics;
-constexpr std::array<Column, 12> kColumns{{
+constexpr std::array<Column, 13> kColumns{{
     {"load", [](L& s) -> std::int64_t& { return s.load; }},
     {"dispatch_payload_cross_node_bytes",
      [](L& s) -> std::int64_t& { return s.dispatch_payload.cross_node; }},
@@ -46,6 +46,7 @@ constexpr std::array<Column, 12> kColumns{{
     {"received_from_other_nodes_bytes", [](L& s) -> std::int64_t& { return s.received_payload; },
      true},
     {"cross_node_rows", [](L& s) -> std::int64_t& { return s.cross_node_rows; }},
+    {"rows_handed_over", [](L& s) -> std::int64_t& { return s.rows_handed_over; }, true},
     {"messages", [](L& s) -> std::int64_t& { return s.messages; }},
 }};
 

@@ -81,9 +81,9 @@ class Runner {
         finished_.clear();
       }
       if (work[0] == 0) break;
-      batch_.uneven = options_.evened != nullptr &&
-                      lie_unevenly(std::span(work).subspan(kWorkOfAll), *options_.evened,
-                                   transport_.rank());
+      batch_.uneven =
+          options_.evened != nullptr &&
+          lie_unevenly(std::span(work).subspan(kWorkOfAll), *options_.evened, transport_.rank());
       batch_.micro_batches = cut(work[0], work[1], work[3]) ? model_.lanes() : 1;
       step(work[1] > 0 ? "prefill step" : "decode step", step_start);
       ++times.steps;

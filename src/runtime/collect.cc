@@ -48,6 +48,7 @@ LayerDeviceStatistics layer_statistics(const LayerCounters& c) {
   s.combine_metadata = sent(c.combine_metadata);
   s.received_payload = c.dispatch_received + c.combine_received;
   s.cross_node_rows = c.cross_node_rows;
+  s.rows_handed_over = c.rows_handed_over;
   s.messages = c.messages;
   s.dispatch_s = c.dispatch_seconds;
   s.combine_s = c.combine_seconds;

@@ -71,11 +71,10 @@ void Deployment::load(std::shared_ptr<HostMemory> shared,
   backend_ = options_.reference_backend ? make_reference_backend() : make_cpu_backend(cpu);
   selector_ = make_selector(options_.routing, plan_);
   const Element element = backend_->row_element_size() == 2 ? Element::kBf16 : Element::kFloat32;
-  exchange_ =
-      make_exchange({options_.exchange, options_.reduction, element, config_.hidden, moe_layers,
-                     config_.experts, options_.overlap, options_.intra, options_.packing,
-                     options_.even},
-                    topology_, transport_);
+  exchange_ = make_exchange(
+      {options_.exchange, options_.reduction, element, config_.hidden, moe_layers, config_.experts,
+       options_.overlap, options_.intra, options_.packing, options_.even},
+      topology_, transport_);
   times_ = MoeTimes(moe_layers);
   if (options_.record_routing)
     recorder_ = std::make_unique<RoutingRecorder>(moe_layers, config_.top_k);

@@ -103,6 +103,9 @@ std::string exchange_text(const ExchangeReport& report) {
       "inside, {} messages)\n",
       "both", f.median.total_s(), f.fastest_s, f.slowest_s, with_commas(f.sent.cross_node_rows),
       with_commas(f.sent.intra_row_copies), with_commas(f.sent.messages));
+  if (f.sent.rows_handed_over > 0)
+    text += fmt::format("{} rows handed over inside nodes, for others to send\n",
+                        with_commas(f.sent.rows_handed_over));
   if (f.bound_s > 0) text += bounds(report, f);
   return text + "every row came back as the sum it must be\n";
 }
@@ -127,6 +130,7 @@ std::string exchange_json(const ExchangeReport& report) {
                       {"combine", json_of(f.sent.combine_payload, f.sent.combine_metadata)},
                       {"cross_node_rows", f.sent.cross_node_rows},
                       {"intra_row_copies", f.sent.intra_row_copies},
+                      {"rows_handed_over", f.sent.rows_handed_over},
                       {"entries", f.sent.entries},
                       {"messages", f.sent.messages},
                       {"busiest_link_bytes", f.busiest_link_bytes},

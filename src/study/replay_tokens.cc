@@ -13,8 +13,17 @@ namespace {
 
 constexpr Phase kDeal{810, "dealing of the trace"};
 
+std::vector<int> devices_of(ReplayHomes homes, const Topology& topology) {
+  std::vector<int> devices;
+  for (int device = 0; device < topology.devices(); ++device)
+    if (homes == ReplayHomes::kEven || topology.local_index(device) == 0) devices.push_back(device);
+  return devices;
+}
+
 // Tokens of the trace by home device, in the trace's order.
-std::vector<std::vector<std::size_t>> tokens_of_devices(const RoutingTrace& trace, int devices) {
+std::vector<std::vector<std::size_t>> tokens_of_devices(const RoutingTrace& trace,
+                                                        const std::vector<int>& homes_among,
+                                                        int devices) {
   std::map<std::int32_t, std::size_t> number;  // of a sequence, by order of appearance
   std::vector<std::int64_t> lengths;
   for (const std::int32_t sequence : trace.sequence) {
@@ -22,10 +31,12 @@ std::vector<std::vector<std::size_t>> tokens_of_devices(const RoutingTrace& trac
     if (fresh) lengths.push_back(0);
     ++lengths[at->second];
   }
-  const std::vector<int> homes = deal_homes(lengths, devices);
+  const std::vector<int> homes = deal_homes(lengths, static_cast<int>(homes_among.size()));
   std::vector<std::vector<std::size_t>> tokens(static_cast<std::size_t>(devices));
-  for (std::size_t t = 0; t < trace.sequence.size(); ++t)
-    tokens[static_cast<std::size_t>(homes[number.at(trace.sequence[t])])].push_back(t);
+  for (std::size_t t = 0; t < trace.sequence.size(); ++t) {
+    const auto home = static_cast<std::size_t>(homes[number.at(trace.sequence[t])]);
+    tokens[static_cast<std::size_t>(homes_among[home])].push_back(t);
+  }
   return tokens;
 }
 
@@ -91,12 +102,19 @@ ReplayTokens unpacked(std::span<const std::byte> bytes) {
 
 }  // namespace
 
-ReplayTokens deal_trace(const RoutingTrace& trace, Transport& transport) {
+ReplayHomes parse_replay_homes(const std::string& text) {
+  if (text == "even") return ReplayHomes::kEven;
+  if (text == "first") return ReplayHomes::kFirst;
+  fail_usage({"homes", "'" + text + "'", "one of even, first", ""});
+}
+
+ReplayTokens deal_trace(const RoutingTrace& trace, ReplayHomes homes, const Topology& topology,
+                        Transport& transport) {
   if (transport.rank() != 0) {
     const std::array<int, 1> root{0};
     return unpacked(transport.exchange({}, root, kDeal).front().bytes);
   }
-  const auto tokens = tokens_of_devices(trace, transport.size());
+  const auto tokens = tokens_of_devices(trace, devices_of(homes, topology), transport.size());
   std::vector<Bytes> parts;
   std::vector<OutgoingMessage> out;
   for (int rank = 1; rank < transport.size(); ++rank)

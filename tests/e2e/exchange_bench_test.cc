@@ -14,15 +14,15 @@ namespace {
 
 using testing::HasSubstr;
 
-// 5 sequences of 7 tokens, 2 layers, 3 of 8 experts.
-RoutingTrace replayed_trace() {
+// 5 sequences of so many tokens, 2 layers, 3 of 8 experts.
+RoutingTrace replayed_trace(int length = 7) {
   RoutingTrace trace;
   trace.model = "made up";
   trace.num_experts = 8;
   trace.top_k = 3;
   trace.layers = 2;
-  for (int t = 0; t < 35; ++t) {
-    trace.sequence.push_back(t / 7);
+  for (int t = 0; t < 5 * length; ++t) {
+    trace.sequence.push_back(t / length);
     for (int layer = 0; layer < 2; ++layer)
       for (int j = 0; j < 3; ++j)
         trace.experts.push_back(
@@ -139,6 +139,29 @@ TEST_F(BenchExchange, TwoHalvesOfAStepShareTheLink) {
   }
 }
 
+// 200 tokens at home on two of three devices; the program checks all sums.
+TEST_F(BenchExchange, DevicesOfANodeSendAsMuch) {
+  write_trace(trace_, replayed_trace(40));
+  const auto run = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> args =
+        bench({"--topology", "2,1", "--homes", "first", "--rate", "1gbit"});
+    *std::find(args.begin(), args.end(), "4") = "120";  // tokens a step
+    args.insert(args.end(), more.begin(), more.end());
+    const ProcessResult result = run_process(under_mpirun(3, args));
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    const Json json = read_json(folder_ / "x.json");
+    EXPECT_EQ(json["rows_handed_over"].get<int>() > 0,
+              result.out.find("handed over inside nodes") != std::string::npos);
+    return json;
+  };
+  const Json own = run({}), evened = run({"--even", "always", "--overlap", "batch"});
+  EXPECT_EQ(own["rows_handed_over"], 0);
+  EXPECT_GT(evened["rows_handed_over"].get<int>(), 0);
+  EXPECT_EQ(own["cross_node_rows"], evened["cross_node_rows"]);
+  EXPECT_EQ(own["entries"], evened["entries"]);
+  EXPECT_EQ(own["busiest_link_bytes"], evened["busiest_link_bytes"]);
+}
+
 // Such weights come of routers that scale by 16.
 TEST_F(BenchExchange, LargeWeightsHaveASumToo) {
   RoutingTrace trace = replayed_trace();
@@ -171,6 +194,9 @@ TEST_F(BenchExchange, RefusesBeforeItRuns) {
   EXPECT_THAT(refusal({"--reduction", "bf16"}), HasSubstr("could not be checked to the bit"));
   EXPECT_THAT(refusal({"--overlap", "auto"}), HasSubstr("bench ladder measures auto"));
   EXPECT_THAT(refusal({"--packing", "tight"}), HasSubstr("one of none, sums"));
+  EXPECT_THAT(refusal({"--even", "auto"}), HasSubstr("none or always"));
+  EXPECT_THAT(refusal({"--even", "odd"}), HasSubstr("one of none, auto, always"));
+  EXPECT_THAT(refusal({"--homes", "last"}), HasSubstr("one of even, first"));
   EXPECT_THAT(refusal({"--preset", "best"}), HasSubstr("best"));
   EXPECT_THAT(refusal({"--rate", "-1"}), HasSubstr("--rate"));
   EXPECT_THAT(refusal({"--preset", "grace", "--plan", "p.json"}), HasSubstr("one of the two"));

@@ -50,8 +50,7 @@ std::map<std::pair<int, int>, int> rows_to_move(std::vector<int> rows) {
   const int low = all / count, high = (all + count - 1) / count;
   std::map<std::pair<int, int>, int> moved;
   while (true) {
-    const auto from =
-        std::find_if(rows.begin(), rows.end(), [&](int its) { return its > high; });
+    const auto from = std::find_if(rows.begin(), rows.end(), [&](int its) { return its > high; });
     const auto to = std::find_if(rows.begin(), rows.end(), [&](int its) { return its < low; });
     if (from == rows.end() || to == rows.end()) return moved;
     --*from;
@@ -98,8 +97,7 @@ EvenedTokens even_tokens(const ExchangeCase& c, int step) {
   EvenedTokens evened;
   for (int device = 0; device < c.topology.devices(); ++device)
     evened.of.push_back(make_tokens(c, device, step));
-  const bool evens =
-      c.options.even == Even::kAlways || (c.options.even == Even::kAuto && c.uneven);
+  const bool evens = c.options.even == Even::kAlways || (c.options.even == Even::kAuto && c.uneven);
   if (!evens || c.topology.nodes() == 1) return evened;
   for (int node = 0; node < c.topology.nodes(); ++node) even_node(c, node, evened);
   return evened;

@@ -184,11 +184,10 @@ const char* to_string(Pattern pattern) {
 std::string ExchangeCase::name() const {
   return topology.to_string() + " " + to_string(options.kind) + " " + to_string(options.reduction) +
          " " + to_string(options.overlap) + " " + to_string(options.intra) + " " +
-         to_string(options.packing) + " " + to_string(options.even) + (options.element == Element::kBf16 ? " bf16 " : " float32 ") +
-         to_string(pattern) + " k=" + std::to_string(top_k) +
-         " hidden=" + std::to_string(options.hidden) + " seed=" + std::to_string(seed) +
-         (grid ? " grid" : "") +
-         (uneven ? " uneven" : "");
+         to_string(options.packing) + " " + to_string(options.even) +
+         (options.element == Element::kBf16 ? " bf16 " : " float32 ") + to_string(pattern) +
+         " k=" + std::to_string(top_k) + " hidden=" + std::to_string(options.hidden) +
+         " seed=" + std::to_string(seed) + (grid ? " grid" : "") + (uneven ? " uneven" : "");
 }
 
 TokenRoutes CaseTokens::routes() const {

@@ -109,9 +109,9 @@ TEST_P(OverTopologies, EvenedTokensMatchTheTwins) {
     for (const Intra intra : {Intra::kMpi, Intra::kShared}) {
       for (const ExchangeKind kind : kKinds) {
         for (const Pattern pattern : kAllPatterns) {
-          const Reduction reduction = pattern == Pattern::kRandom       ? Reduction::kBf16
+          const Reduction reduction = pattern == Pattern::kRandom      ? Reduction::kBf16
                                       : pattern == Pattern::kOneExpert ? Reduction::kExact
-                                                                        : Reduction::kFp32;
+                                                                       : Reduction::kFp32;
           ExchangeCase c = make_case(GetParam(), kind, reduction, Element::kBf16);
           c.options.overlap = overlap;
           c.options.intra = intra;

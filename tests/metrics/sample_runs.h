@@ -48,6 +48,7 @@ inline RunStatistics sample_run(const std::string& name, double seconds = 8.0) {
   run.layers[0][1].received_payload = 1'250'000;
   run.layers[0][0].cross_node_rows = 5;
   run.layers[1][1].cross_node_rows = 7;
+  run.layers[1][0].rows_handed_over = 2;
   run.layers[0][0].messages = 3;
   run.layers[0][0].dispatch_s = seconds / 32;
   run.layers[1][1].idle_s = seconds / 64;

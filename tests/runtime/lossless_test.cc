@@ -107,6 +107,37 @@ TEST_P(Lossless, WhateverIsDoneMeanwhile) {
   }
 }
 
+// Nor does it matter which device of a node sends a row: one prompt, whose home hands rows over,
+// and many, whose homes are even.
+TEST_P(Lossless, WhoeverOfTheNodeSends) {
+  const Topology topology = Topology::parse(GetParam());
+  const Outcome &want = one_rank(false, 32, 16), &one = one_rank(false, 1, 4);
+  const TempDir folder;
+  DeploymentOptions options = demo_options(false);
+  options.record_routing = true;
+  options.plan = make_plan_file(folder, "grace", topology);
+  const auto handed_over = [](const Outcome& outcome) {
+    std::int64_t rows = 0;
+    for (const auto& layer : outcome.statistics.layers)
+      for (const LayerDeviceStatistics& device : layer) rows += device.rows_handed_over;
+    return rows;
+  };
+  const bool can = topology.nodes() > 1 && topology.devices() > topology.nodes();
+  for (const Overlap overlap : {Overlap::kNone, Overlap::kStage, Overlap::kAuto}) {
+    for (const Even even : {Even::kAuto, Even::kAlways}) {
+      options.overlap = overlap;
+      options.even = even;
+      const std::string name = std::string(to_string(overlap)) + " " + to_string(even);
+      const Outcome many = run_on_ranks(options, topology, prompts(32, 16), 150);
+      expect_same(many, want, name);
+      EXPECT_EQ(handed_over(many) > 0, can && even == Even::kAlways) << name;
+      const Outcome lone = run_on_ranks(options, topology, prompts(1, 4), 512);
+      expect_same(lone, one, name + " one prompt");
+      EXPECT_EQ(handed_over(lone) > 0, can) << name;
+    }
+  }
+}
+
 // The slow twin goes the same ways, with float32 rows.
 TEST_P(Lossless, ReferenceBackendExactlyToo) {
   const Topology topology = Topology::parse(GetParam());

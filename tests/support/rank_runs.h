@@ -34,6 +34,7 @@ inline Outcome run_on_ranks(const DeploymentOptions& options, const Topology& to
     how.ignore_eos = true;
     how.logit_hashes = true;
     how.max_rows = max_rows;
+    how.evened = deployment.evened();
     how.always_cut = options.overlap != Overlap::kAuto;
     if (logits == Logits::kEveryRow) {
       how.score = [&](const Request& request, int, std::span<const float> row) {
