@@ -66,6 +66,9 @@ void check_replayable(const ExchangeArguments& a) {
     fail_usage({"overlap of bench exchange", a.overlap, "none, stage or batch",
                 "experts are stand-ins here, so that nothing can be chosen by their times: "
                 "bench ladder measures auto"});
+  if (parse_packing(a.packing) == Packing::kAuto)
+    fail_usage({"packing of bench exchange", a.packing, "none, sums, rows or all",
+                "a benchmark says what it measures"});
   if (parse_even(a.even) == Even::kAuto)
     fail_usage({"even of bench exchange", a.even, "none or always",
                 "auto asks whoever runs steps, and nobody does here"});

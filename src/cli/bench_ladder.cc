@@ -187,6 +187,7 @@ void add_bench_ladder(CLI::App& bench, Action& action) {
       "Run every row of the comparison ladder on one model and text: the same tokens, each row's "
       "time and traffic");
   a->engine.overlap = "none";  // of the rows that do not say
+  a->engine.packing = "sums";  // likewise
   a->engine.even = "none";     // the published systems' rows do not know it
   add_engine_arguments(*command, a->engine);
   command->add_option("--text", a->texts, "text file that prompts are cut from (repeat for more)")

@@ -192,7 +192,7 @@ std::unique_ptr<Deployment> deploy(const DeploymentArguments& a, bool record_rou
                deployment->plan().preset, context.topology().to_string(),
                to_string(options.exchange), to_string(options.routing),
                to_string(options.reduction), to_string(options.overlap), deployment->intra(),
-               to_string(options.packing), to_string(options.even), deployment->backend().name(),
+               deployment->packing(), to_string(options.even), deployment->backend().name(),
                options.cpu.threads, options.cpu.threads == 1 ? "" : "s");
   return deployment;
 }

@@ -13,7 +13,7 @@ namespace gracemoe {
 
 struct DeploymentArguments {
   std::string model, plan, topology, exchange = "hierarchical", reduction = "fp32", routing = "tar",
-                                     overlap = "auto", intra = "auto", packing = "sums",
+                                     overlap = "auto", intra = "auto", packing = "auto",
                                      even = "auto", backend = "cpu", isa, dense = "packed",
                                      weights = "bf16";
   int threads = 0;

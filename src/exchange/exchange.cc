@@ -30,11 +30,12 @@ constexpr std::array<std::pair<Intra, const char*>, 3> kIntras{{
     {Intra::kShared, "shared"},
     {Intra::kAuto, "auto"},
 }};
-constexpr std::array<std::pair<Packing, const char*>, 4> kPackings{{
+constexpr std::array<std::pair<Packing, const char*>, 5> kPackings{{
     {Packing::kNone, "none"},
     {Packing::kSums, "sums"},
     {Packing::kRows, "rows"},
     {Packing::kAll, "all"},
+    {Packing::kAuto, "auto"},
 }};
 constexpr std::array<std::pair<Even, const char*>, 3> kEvens{{
     {Even::kNone, "none"},
@@ -125,6 +126,7 @@ std::unique_ptr<Exchange> make_exchange(const ExchangeOptions& options, const To
                                         Transport& transport) {
   GM_CHECK(transport.size() == topology.devices(), "as many ranks as the topology has devices");
   GM_CHECK(transport.size() <= kMaxRanks, "more ranks than messages can name");
+  GM_CHECK(options.packing != Packing::kAuto, "packing of the exchange is not settled");
   GM_CHECK(options.hidden > 0, "hidden of the exchange");
   GM_CHECK(options.layers > 0 && options.layers <= 65535, "layers of the exchange");
   GM_CHECK(options.experts > 0 && options.experts <= 65536, "experts of the exchange");

@@ -80,6 +80,7 @@ enum class Packing {
   kSums,  // partial sums of bf16 outputs under the reduction fp32
   kRows,  // bf16 rows that are dispatched
   kAll,   // both
+  kAuto,  // sums, and rows where links are slow: for who makes exchanges to settle before
 };
 Packing parse_packing(const std::string& text);  // its names above; Error (kUsage) on others
 const char* to_string(Packing packing);

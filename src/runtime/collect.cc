@@ -145,7 +145,7 @@ std::vector<std::pair<std::string, std::string>> settings_of(const Deployment& d
           {"reduction", to_string(d.options().reduction)},
           {"overlap", to_string(d.options().overlap)},
           {"intra", d.intra()},
-          {"packing", to_string(d.options().packing)},
+          {"packing", d.packing()},
           {"even", to_string(d.options().even)},
           {"routing", to_string(d.options().routing)},
           {"topology", d.topology().to_string()},

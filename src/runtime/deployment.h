@@ -64,6 +64,8 @@ class Deployment {
   // Intra as asked for, and on rank 0 what auto became: "auto: shared", "auto: mpi on node 1
   // (why)".
   const std::string& intra() const { return intra_; }
+  // What Packing::kAuto came to, and why, behind it; as asked for where it was not.
+  const std::string& packing() const { return packing_; }
   // Null unless record_routing.
   const RoutingRecorder* recorder() const { return recorder_.get(); }
 
@@ -72,6 +74,7 @@ class Deployment {
   void load(std::shared_ptr<HostMemory> shared, const std::shared_ptr<SharedHashes>& hashes);
   void agree(const std::string& weights) const;
   void settle_intra();
+  void settle_packing();
 
   DeploymentOptions options_;
   Topology topology_;
@@ -84,7 +87,7 @@ class Deployment {
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<ReplicaSelector> selector_;
   std::unique_ptr<Exchange> exchange_;
-  std::string intra_;
+  std::string intra_, packing_;
   std::unique_ptr<RoutingRecorder> recorder_;
   std::unique_ptr<Transformer> model_;
 };

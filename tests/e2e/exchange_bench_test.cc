@@ -194,6 +194,7 @@ TEST_F(BenchExchange, RefusesBeforeItRuns) {
   EXPECT_THAT(refusal({"--reduction", "bf16"}), HasSubstr("could not be checked to the bit"));
   EXPECT_THAT(refusal({"--overlap", "auto"}), HasSubstr("bench ladder measures auto"));
   EXPECT_THAT(refusal({"--packing", "tight"}), HasSubstr("one of none, sums"));
+  EXPECT_THAT(refusal({"--packing", "auto"}), HasSubstr("none, sums, rows or all"));
   EXPECT_THAT(refusal({"--even", "auto"}), HasSubstr("none or always"));
   EXPECT_THAT(refusal({"--even", "odd"}), HasSubstr("one of none, auto, always"));
   EXPECT_THAT(refusal({"--homes", "last"}), HasSubstr("one of even, first"));

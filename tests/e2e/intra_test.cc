@@ -58,6 +58,17 @@ TEST(Intra, DoctorTellsWhatARunWouldMeet) {
   EXPECT_THAT(result.out, HasSubstr("got a file size limit"));
 }
 
+// Loopback is fast, a node of its own has no link.
+TEST(Packing, AutoSaysWhatItCameTo) {
+  const ProcessResult one = run_process(under_mpirun(2, generate({"--topology", "1x2"})));
+  EXPECT_EQ(one.exit_code, 0) << one.err;
+  EXPECT_THAT(one.err, HasSubstr("packing auto: sums, even"));
+  const ProcessResult two = run_process(under_mpirun(2, generate({"--topology", "2x1"})));
+  EXPECT_EQ(two.exit_code, 0) << two.err;
+  EXPECT_THAT(two.err, HasSubstr("packing auto: "));
+  EXPECT_THAT(two.err, HasSubstr("Mbit/s a device between nodes)"));
+}
+
 TEST(Intra, AutoIsSharedWhereItCan) {
   const ProcessResult result = run_process(under_mpirun(2, generate({})));
   EXPECT_EQ(result.exit_code, 0) << result.err;

@@ -291,7 +291,8 @@ TEST(Exchange, NamesAreReadAsTheyAreWritten) {
 TEST(Exchange, WaysToOverlapAreReadAsTheyAreWritten) {
   for (const Overlap o : {Overlap::kNone, Overlap::kStage, Overlap::kBatch, Overlap::kAuto})
     EXPECT_EQ(parse_overlap(to_string(o)), o);
-  for (const Packing p : {Packing::kNone, Packing::kSums, Packing::kRows, Packing::kAll})
+  for (const Packing p :
+       {Packing::kNone, Packing::kSums, Packing::kRows, Packing::kAll, Packing::kAuto})
     EXPECT_EQ(parse_packing(to_string(p)), p);
   for (const Intra i : {Intra::kMpi, Intra::kShared, Intra::kAuto})
     EXPECT_EQ(parse_intra(to_string(i)), i);
