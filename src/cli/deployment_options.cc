@@ -55,10 +55,11 @@ void add_wire_arguments(CLI::App& command, DeploymentArguments& a) {
                   "bits; rows gain on links below about 1 Gbit/s")
       ->capture_default_str();
   command
-      .add_option("--even", a.even,
-                  "none | auto | always: devices with more rows for other nodes than others of "
-                  "their node hand some to these: never; in steps whose rows lie unevenly; before "
-                  "every dispatch")
+      .add_option(
+          "--even", a.even,
+          "none | auto | always: devices with more rows for other nodes than others of "
+          "their node hand some to these: never; in steps whose rows lie unevenly, where no "
+          "result depends on it; before every dispatch")
       ->capture_default_str();
 }
 
@@ -192,7 +193,7 @@ std::unique_ptr<Deployment> deploy(const DeploymentArguments& a, bool record_rou
                deployment->plan().preset, context.topology().to_string(),
                to_string(options.exchange), to_string(options.routing),
                to_string(options.reduction), to_string(options.overlap), deployment->intra(),
-               deployment->packing(), to_string(options.even), deployment->backend().name(),
+               deployment->packing(), deployment->even(), deployment->backend().name(),
                options.cpu.threads, options.cpu.threads == 1 ? "" : "s");
   return deployment;
 }

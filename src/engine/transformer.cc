@@ -121,6 +121,7 @@ void Transformer::keep_wanted(Lane& lane) {
   const StepBatch& batch = *lane.batch;
   StepBatch& wanted = wanted_[static_cast<std::size_t>(lane.number)];
   wanted.profile = batch.profile;
+  wanted.uneven = batch.uneven;
   auto span = batch.spans.begin();
   for (const int row : batch.logit_rows) {
     while (row >= span->first_row + span->rows) ++span;

@@ -18,7 +18,7 @@
 namespace gracemoe {
 namespace {
 
-constexpr int kTagsOfALane = 20;  // those of flight.cc lie below these
+// Those of the exchanges lie below.
 constexpr Phase kCounts{17, "rows for other nodes, counted inside the node"};
 constexpr Phase kTokens{18, "tokens handed over inside the node", -1, 1};
 constexpr Phase kSums{19, "sums of tokens that were handed over", -1, 4};
@@ -218,7 +218,7 @@ class EvenedExchange final : public Exchange {
       auto message = std::make_unique<Sent>();
       put(begin_reply(its.clerk.stamp(counts), self(), 1, sizeof(std::uint32_t), message->bytes),
           static_cast<std::uint32_t>(mine));
-      its.clerk.count_reply(device, 0, message->bytes.size());
+      its.clerk.count_rows(device, {}, 0, message->bytes.size());
       send(its, device, counts, std::move(message));
     }
     std::vector<std::int64_t> all(static_cast<std::size_t>(devices_), mine);

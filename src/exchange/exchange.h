@@ -87,8 +87,9 @@ const char* to_string(Packing packing);
 
 // Whether a device that has more rows for other nodes than others of its node hands some to these,
 // which send them, sum what comes back and return the sums: a message of 2 + 4 bytes a number more
-// inside the node, for a share of another device's link. Results are the same to the bit wherever
-// `exact` or a grid makes them independent of who sums.
+// inside the node, for a share of another device's link. Results are the same to the bit under
+// `exact`, on a grid, and where the node's devices share memory; elsewhere partial sums, and with
+// them roundings, depend on which tokens are handed over, and so on a token's company.
 enum class Even {
   kNone,    // every device sends its own
   kAuto,    // where TokenRoutes::uneven says so; who runs steps knows
@@ -172,8 +173,9 @@ class Exchange {
   // The same in steps, for a caller who computes while rows are under way. Of each lane, in turn:
   // begin() as dispatch(); next() and done() for every part until kNone; finish() as combine().
   // Collective: every rank begins and finishes the same lanes in the same order, and finishes all
-  // before it communicates otherwise. Inside a lane parts are given as their rows arrive, other
-  // devices' first; results do not depend on that.
+  // before it communicates otherwise. Where tokens are evened out (Even), begin() waits for the
+  // other devices of the node. Inside a lane parts are given as their rows arrive, other devices'
+  // first; results do not depend on that.
   virtual int lanes() const { return 1; }
   virtual void begin(int lane, int layer, const TokenRoutes& routes,
                      std::span<const std::byte> rows) = 0;
@@ -189,6 +191,7 @@ class Exchange {
   // its ranks; empty: they do not, or it was not.
   virtual std::string intra_trouble() const { return ""; }
 
+  // As they are now; the reference is good until the next call.
   virtual const ExchangeCounters& counters() const = 0;
   virtual void reset_counters() = 0;
 };

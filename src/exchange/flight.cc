@@ -14,7 +14,6 @@
 namespace gracemoe {
 namespace {
 
-constexpr int kTagsOfALane = 20;
 // A part of the work, in numbers of its rows: one to ten milliseconds of a core. Between two,
 // messages move; where ranks share cores, each look at them may give the core away.
 constexpr int kNumbersOfAPart = 1 << 18;

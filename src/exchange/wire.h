@@ -12,6 +12,10 @@
 //   reply:   `rows` units (ReplyRule) of one row's bytes each, contiguous; or u64 [units]: where in
 //            the sender's memory each lies; or packed (packed_reply.h). Of all rows, or of a part
 //            of them (clerk.h), whose first row stands in the place of `entries`
+// Between devices of a node that even out what they send (evened_exchange.cc), a reply's header and
+//   counts:  u32, rows for other nodes
+//   tokens:  of `rows` of them f32 grid; f32 weight [k]; u16 expert [k]; u16 device [k]; elements
+//   sums:    f32 [hidden] of each
 // A row needs no name: replies come in the order of the rows sent. Entries are in top-k order, so
 // that slots need not travel either. At k = 8 all of a row's entries are 61 bytes: 1.5% of a bf16
 // row of 2048.
@@ -40,6 +44,8 @@ struct WireHeader {
   std::uint32_t weights;
 };
 static_assert(sizeof(WireHeader) == 32);
+// Messages of lane n have the tags of lane 0 and n times so many.
+constexpr int kTagsOfALane = 20;
 constexpr std::uint32_t kWireMagic = 0x31584d47;  // "GMX1"
 
 // What both ends must agree on.

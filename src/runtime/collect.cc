@@ -146,7 +146,7 @@ std::vector<std::pair<std::string, std::string>> settings_of(const Deployment& d
           {"overlap", to_string(d.options().overlap)},
           {"intra", d.intra()},
           {"packing", d.packing()},
-          {"even", to_string(d.options().even)},
+          {"even", d.even()},
           {"routing", to_string(d.options().routing)},
           {"topology", d.topology().to_string()},
           {"ranks", std::to_string(d.transport().size())},

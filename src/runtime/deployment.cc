@@ -43,6 +43,7 @@ Deployment::Deployment(const DeploymentOptions& options, const Topology& topolog
   });
   agree(shared_digest(*checkpoint_, config_, host_sum(transport_, host, hashes->sum())));
   settle_intra();
+  settle_even();
   keep_freed_memory();
 }
 
@@ -128,6 +129,21 @@ void Deployment::settle_intra() {
     if (why.empty()) why.assign(trouble.begin(), trouble.end());
   }
   intra_ += nodes.empty() ? ": shared" : ": mpi on node " + nodes + " (" + why + ")";
+}
+
+// Which tokens are handed over depends on a step's others; a token's sums must not. They do where
+// outputs pass in messages inside nodes, merged a device, and are summed off a grid.
+void Deployment::settle_even() {
+  even_ = to_string(options_.even);
+  if (options_.even != Even::kAuto || topology_.nodes() == 1 ||
+      topology_.devices() == topology_.nodes())
+    return;
+  const bool messages = topology_.devices_on(topology_.node_of(transport_.rank())) > 1 &&
+                        (options_.intra == Intra::kMpi || !exchange_->intra_trouble().empty());
+  std::vector<std::int64_t> ranks{messages ? 1 : 0};
+  transport_.sum(ranks);
+  evens_ = options_.reduction == Reduction::kExact || ranks[0] == 0;
+  if (!evens_) even_ += ": none (outputs pass in messages inside nodes)";
 }
 
 // All ranks must hold the same model and compute with the same kernels, or results would depend on

@@ -55,8 +55,10 @@ class Deployment {
   const Backend& backend() const { return *backend_; }
   const Checkpoint& checkpoint() const { return *checkpoint_; }
   Transformer& model() { return *model_; }
+  // The same of Even::kAuto.
+  const std::string& even() const { return even_; }
   // As RunOptions::evened.
-  const Topology* evened() const { return options_.even == Even::kAuto ? &topology_ : nullptr; }
+  const Topology* evened() const { return evens_ ? &topology_ : nullptr; }
   const ExchangeCounters& counters() const { return exchange_->counters(); }
   const MoeTimes& moe_times() const { return times_; }
   // From zero; what was recorded of the routing stays.
@@ -75,6 +77,7 @@ class Deployment {
   void agree(const std::string& weights) const;
   void settle_intra();
   void settle_packing();
+  void settle_even();
 
   DeploymentOptions options_;
   Topology topology_;
@@ -87,7 +90,8 @@ class Deployment {
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<ReplicaSelector> selector_;
   std::unique_ptr<Exchange> exchange_;
-  std::string intra_, packing_;
+  std::string intra_, packing_, even_;
+  bool evens_ = false;  // steps are to say where their rows lie unevenly
   std::unique_ptr<RoutingRecorder> recorder_;
   std::unique_ptr<Transformer> model_;
 };

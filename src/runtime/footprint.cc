@@ -46,7 +46,9 @@ double busiest_share(const Plan& plan, int device) {
 // Float32 arrays of a step's rows: the residual stream, its norm and a block's output; what
 // attention and the gate make of them; rows and sums of the exchange and their messages. Of what
 // others send, twice the expected, since steps differ: rows, outputs and messages of them.
-std::int64_t buffer_bytes(const ModelConfig& c, double load, const FootprintOptions& options) {
+// `evened`: tokens may be handed over, which takes a copy of rows and sums, and messages of them.
+std::int64_t buffer_bytes(const ModelConfig& c, double load, bool evened,
+                          const FootprintOptions& options) {
   const std::int64_t attention =
       c.latent.kv_rank > 0
           ? std::int64_t{c.heads} * (2 * c.latent.kv_rank + 2 * c.head_dim + c.latent.value_dim)
@@ -54,7 +56,8 @@ std::int64_t buffer_bytes(const ModelConfig& c, double load, const FootprintOpti
   const std::int64_t exchange = std::int64_t{c.hidden} * 6;
   const std::int64_t mlp = std::max(c.dense_width, c.shared_width);
   const std::int64_t row = 4 * (std::int64_t{4} * c.hidden + attention + mlp + c.experts) +
-                           options.element_bytes * exchange;
+                           options.element_bytes * exchange +
+                           (evened ? 2 * (options.element_bytes + 4) * c.hidden : 0);
   const std::int64_t logits = std::int64_t{4} * c.vocab * options.logit_rows;
   const double computed = 2 * load * options.rows * c.top_k;
   const double outputs =
@@ -82,8 +85,10 @@ Footprint footprint(const ModelConfig& config, const Checkpoint& checkpoint, con
   need.dense = dense_bytes(checkpoint, options.int8);
   need.experts = instances * expert_bytes(config, options.int8);
   need.cache = cache_bytes(config, options.element_bytes) * options.cache_positions;
+  const bool evened =
+      plan.topology.nodes() > 1 && plan.topology.devices_on(plan.topology.node_of(device)) > 1;
   need.buffers =
-      buffer_bytes(config, plan.topology.devices() * busiest_share(plan, device), options);
+      buffer_bytes(config, plan.topology.devices() * busiest_share(plan, device), evened, options);
   return need;
 }
 

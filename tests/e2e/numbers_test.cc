@@ -105,6 +105,11 @@ TEST(Numbers, TheLabsRateIsInBits) {
     args[1] = "LAB_RATE_BITS=" + bits;
     EXPECT_THAT(run_process(args).err, HasSubstr("t: got No such file")) << bits;
   }
+  args[1] = "LAB_RATE_BITS=100000000";
+  args.insert(args.begin() + 2, {"LAB_RAILS=1", "LAB_DEVICES=two"});
+  EXPECT_THAT(run_process(args).err, HasSubstr("LAB_DEVICES: got 'two', wanted devices of a node"));
+  args[3] = "LAB_DEVICES=2";
+  EXPECT_THAT(run_process(args).err, HasSubstr("t: got No such file"));
 }
 
 }  // namespace

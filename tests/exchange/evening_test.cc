@@ -2,7 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+#include <functional>
+#include <set>
+
 #include "base/error.h"
+#include "exchange/clerk.h"
 #include "exchange/exchange_case.h"
 #include "exchange/wire.h"
 #include "support/error_of.h"
@@ -117,6 +122,72 @@ TEST(Evening, TwoDevicesSendAboutAsMuch) {
   }
 }
 
+// Rank 1 of a node of two has no tokens and is handed 20, or what `damage` makes of the message.
+std::string after_damage(const std::function<void(Bytes&)>& damage) {
+  const Topology topology = Topology::parse("2,1");
+  ExchangeOptions options{ExchangeKind::kHierarchical, Reduction::kFp32, Element::kBf16, 4, 1, 8};
+  options.even = Even::kAlways;
+  std::string error;
+  run_ranks(3, [&](Transport& transport) {
+    if (transport.rank() == 2) return;
+    ExchangeCounters counters;
+    counters.layers.resize(1);
+    Clerk clerk(options, topology, transport.rank(), counters);
+    clerk.begin_step(0);
+    if (transport.rank() == 1) {
+      const auto exchange = make_exchange(options, topology, transport);
+      error = error_of(
+          [&] {
+            exchange->dispatch(0, {0, 1, {}, {}, {}}, {});
+          },
+          ErrorCategory::kPeer);
+      return;
+    }
+    const Stamp counts = clerk.stamp({17, "counts"}), tokens = clerk.stamp({18, "tokens"});
+    Bytes count, message;
+    const std::uint32_t rows = 40;
+    std::memcpy(begin_reply(counts, 0, 1, 4, count), &rows, 4);
+    // Of a token: grid, weight, expert and device of its one choice, 4 numbers.
+    constexpr std::size_t kToken = 4 + 4 + 2 + 2 + 8;
+    std::byte* at = begin_reply(tokens, 0, 20, kToken, message);
+    std::fill(at, at + 20 * kToken, std::byte{0});
+    damage(message);
+    const std::vector<int> neighbour{1};
+    transport.exchange(std::vector<OutgoingMessage>{{1, count}}, neighbour, counts.phase);
+    transport.exchange(std::vector<OutgoingMessage>{{1, message}}, {}, tokens.phase);
+  });
+  return error;
+}
+
+TEST(Evening, MessagesThatCannotBeRightAreNamed) {
+  constexpr std::size_t kExperts = 32 + 20 * 8, kDevices = kExperts + 20 * 2;
+  const auto expect = [](const std::function<void(Bytes&)>& damage, const std::string& what) {
+    const std::string error = after_damage(damage);
+    EXPECT_NE(
+        error.find("message from rank 0 (tokens handed over inside the node, layer 0): " + what),
+        std::string::npos)
+        << error;
+  };
+  expect([&](Bytes& m) { m[kExperts + 2] = std::byte{8}; }, "expert id: got 8, wanted less than 8");
+  expect([&](Bytes& m) { m[kDevices + 4] = std::byte{3}; }, "device: got 3, wanted less than 3");
+  expect([](Bytes& m) { m.pop_back(); }, "rows of the reply: got 20, wanted 19");
+  expect([](Bytes& m) { m.push_back({}); }, "bytes: got 433, wanted 432");
+  expect([](Bytes& m) { m.resize(20); }, "bytes: got 20, wanted a header of 32");
+}
+
+// Messages carry a hash of the options; one with another is refused (wire_test).
+TEST(Evening, RanksMustAgreeOnIt) {
+  ExchangeOptions options{ExchangeKind::kHierarchical, Reduction::kFp32, Element::kBf16, 4, 1, 8};
+  const Topology topology = Topology::parse("2,1");
+  ExchangeCounters counters;
+  std::set<std::uint32_t> hashes;
+  for (const Even even : {Even::kNone, Even::kAuto, Even::kAlways}) {
+    options.even = even;
+    hashes.insert(Clerk(options, topology, 0, counters).stamp({}).config);
+  }
+  EXPECT_EQ(hashes.size(), 3U);
+}
+
 TEST(Evening, BrokenContractsAreErrors) {
   ExchangeCase c;
   c.topology = Topology::parse("2,1");
@@ -140,6 +211,13 @@ TEST(Evening, BrokenContractsAreErrors) {
     EXPECT_NE(broken({1, 1, expert, weight, device}, {}).find("[tokens, hidden]"),
               std::string::npos);
     EXPECT_NE(broken({1, 1, expert, weight, device}, row, 1).find("layer out of range"),
+              std::string::npos);
+    EXPECT_NE(broken({-1, 1, {}, {}, {}}, {}).find("below 0"), std::string::npos);
+    const std::vector<float> grids(2);
+    EXPECT_NE(broken({1, 1, expert, weight, device, grids}, row).find("grid is not [tokens]"),
+              std::string::npos);
+    std::vector<float> out;
+    EXPECT_NE(error_of([&] { exchange->finish(1, out); }, ErrorCategory::kInternal).find("lane"),
               std::string::npos);
   });
 }

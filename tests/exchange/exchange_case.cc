@@ -133,8 +133,8 @@ void compute_part(const ExchangeCase& c, const WorkPart& part) {
   work.offsets.assign(part.offsets.begin(), part.offsets.end());
   work.row_of.assign(part.row_of.begin(), part.row_of.end());
   // Where they lie together they are this device's own and what others handed over.
-  work.rows = part.row_data == nullptr ? static_cast<int>(part.row_at.size())
-                                       : c.tokens * c.topology.devices();
+  const int most = c.options.even == Even::kNone ? c.tokens : c.tokens * c.topology.devices();
+  work.rows = part.row_data == nullptr ? static_cast<int>(part.row_at.size()) : most;
   const Bytes outputs = stand_in_experts(work);
   std::copy(outputs.begin(), outputs.end(), part.outputs);
 }

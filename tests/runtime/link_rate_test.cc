@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-
 #include "support/thread_transport.h"
 
 namespace gracemoe {

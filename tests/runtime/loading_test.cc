@@ -321,6 +321,20 @@ TEST(Footprint, BuffersFollowTheLoadThatThePlanExpects) {
   EXPECT_EQ(buffers(0) - buffers(7), 2 * 3 * expected_pairs * 3 * 2 * c.hidden);
 }
 
+// Rows, sums and messages of tokens that a node's devices may hand over.
+TEST(Footprint, BuffersHoldTokensThatAreHandedOver) {
+  const ModelConfig c = read_model_config(test_data("olmoe_tiny"));
+  const Checkpoint checkpoint(test_data("olmoe_tiny"));
+  const auto buffers = [&](const char* topology, int device) {
+    const Plan plan =
+        contiguous_plan({"", "", c.experts, c.top_k, static_cast<int>(c.moe_layers.size()),
+                         Topology::parse(topology)});
+    return footprint(c, checkpoint, plan, device, {}).buffers;
+  };
+  EXPECT_EQ(buffers("2,1", 0) - buffers("1x3", 0), 512 * 2 * (2 + 4) * c.hidden);
+  EXPECT_EQ(buffers("2,1", 2), buffers("3x1", 0));
+}
+
 TEST(Footprint, ThisMachineHasMemory) {
   EXPECT_GT(available_memory(), 0);
 }
