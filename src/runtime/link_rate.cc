@@ -19,7 +19,7 @@ double rate_between_nodes(const Topology& topology, Transport& transport,
   }
   SwapOptions swap;
   swap.sizes = {std::size_t{16} << 10, std::size_t{256} << 10};
-  swap.seconds_per_size = 0.03;
+  swap.seconds_per_size = 0.01;
   swap.clock = clock;
   const auto times = time_swaps(transport, partner, swap);
   const double slowest = *std::max_element(times.back().begin(), times.back().end());

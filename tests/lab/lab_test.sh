@@ -116,13 +116,14 @@ link_rate() {
 generate_over_links() {  # name, "options of the lab", options of generate...
   # shellcheck disable=SC2086
   "$lab_run" $2 --rate 300mbit --counters "$work/$1.link.json" -- \
-    "$gracemoe" generate --model "$source/models/gracemoe-demo" "${@:3}" \
+    "$gracemoe" generate --model "$source/models/gracemoe-demo" --packing sums "${@:3}" \
     --prompts-from "$source/data/text/prose.txt,$source/data/text/math.txt" --num-prompts 24 --prompt-tokens 64 \
     --max-tokens 4 --stats "$work/$1.json" --out "$work/$1.jsonl" --quiet >"$work/out" 2>"$work/err" ||
     fail "exit code $? with $1"
   cmp "$work/flat-expert.jsonl" "$work/$1.jsonl" >>"$work/out" || fail "another text with $1"
 }
 
+# Packing is given: to choose it messages are timed, which no counter of the run has.
 # What the program counts as sent to other nodes is what the interfaces carried, headers aside; and the text is the same.
 byte_counters() {
   local exchange
