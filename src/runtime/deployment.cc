@@ -102,8 +102,8 @@ void Deployment::reset_counters() {
 }
 
 // Rows are packed where that takes less time than it saves on the wire, by the links' speed now.
-// Ranks that share cores pack and unpack at less than the 2.8 ns a number of a core of their own:
-// measured over emulated hosts it pays below 400 Mbit/s a device, and costs nothing there.
+// Where ranks share cores packing and unpacking take more than the 2.8 ns a number of a core of
+// their own: below this it paid over emulated hosts (docs/exchange.md).
 void Deployment::settle_packing() {
   constexpr double kSlowLink = 300e6;  // bits a second
   packing_ = to_string(options_.packing);
