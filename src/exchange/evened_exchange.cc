@@ -101,10 +101,6 @@ class EvenedExchange final : public Exchange {
   }
 
  private:
-  struct Sent {
-    Outbound out;
-    Bytes bytes;
-  };
   // Tokens that went to a rank, or came from one.
   struct Handed {
     int rank;

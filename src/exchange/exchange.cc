@@ -63,6 +63,17 @@ const char* name_of(const Names& names, Value value) {
   return "?";
 }
 
+// What tokens pass through, evened out before or not.
+std::unique_ptr<Exchange> make_inner_exchange(const ExchangeOptions& options,
+                                              const Topology& topology, Transport& transport) {
+  const bool shares = options.intra != Intra::kMpi && topology.devices() > topology.nodes();
+  if (shares || overlap_on(options.overlap, topology) != Overlap::kNone)
+    return make_overlapped_exchange(options, topology, transport);
+  if (options.kind == ExchangeKind::kHierarchical)
+    return make_hierarchical_exchange(options, topology, transport);
+  return make_flat_exchange(options, topology, transport);
+}
+
 }  // namespace
 
 ExchangeKind parse_exchange_kind(const std::string& text) {
@@ -108,20 +119,6 @@ const char* to_string(Even even) {
   return name_of(kEvens, even);
 }
 
-namespace {
-
-std::unique_ptr<Exchange> make_uneven_exchange(const ExchangeOptions& options,
-                                               const Topology& topology, Transport& transport) {
-  const bool shares = options.intra != Intra::kMpi && topology.devices() > topology.nodes();
-  if (shares || overlap_on(options.overlap, topology) != Overlap::kNone)
-    return make_overlapped_exchange(options, topology, transport);
-  if (options.kind == ExchangeKind::kHierarchical)
-    return make_hierarchical_exchange(options, topology, transport);
-  return make_flat_exchange(options, topology, transport);
-}
-
-}  // namespace
-
 std::unique_ptr<Exchange> make_exchange(const ExchangeOptions& options, const Topology& topology,
                                         Transport& transport) {
   GM_CHECK(transport.size() == topology.devices(), "as many ranks as the topology has devices");
@@ -137,7 +134,7 @@ std::unique_ptr<Exchange> make_exchange(const ExchangeOptions& options, const To
                   "at most " + std::to_string(kMaxDevicesANode), "declare smaller nodes"});
     }
   }
-  std::unique_ptr<Exchange> exchange = make_uneven_exchange(options, topology, transport);
+  std::unique_ptr<Exchange> exchange = make_inner_exchange(options, topology, transport);
   const bool crosses = topology.nodes() > 1 && topology.devices() > topology.nodes();
   if (options.even == Even::kNone || !crosses) return exchange;
   return make_evened_exchange(options, topology, transport, std::move(exchange));

@@ -55,10 +55,6 @@ class Flight {
     Inbound in;
     Kind kind;
   };
-  struct Sent {
-    Outbound out;
-    Bytes bytes;
-  };
   // Rows split by who computes them, and what has come back.
   struct Split {
     Split(int ranks, int self, ReplyRule rule) : outbox(ranks, self, rule) {}

@@ -48,6 +48,12 @@ static_assert(sizeof(WireHeader) == 32);
 constexpr int kTagsOfALane = 20;
 constexpr std::uint32_t kWireMagic = 0x31584d47;  // "GMX1"
 
+// A message on its way, with its bytes.
+struct Sent {
+  Outbound out;
+  Bytes bytes;
+};
+
 // What both ends must agree on.
 struct Stamp {
   std::uint32_t config = 0;

@@ -108,7 +108,9 @@ void Deployment::settle_packing() {
   constexpr double kSlowLink = 300e6;  // bits a second
   packing_ = to_string(options_.packing);
   if (options_.packing != Packing::kAuto) return;
-  const double rate = rate_between_nodes(topology_, transport_, wall_seconds);
+  const double rate = options_.reference_backend  // its float32 rows are never packed
+                          ? 0
+                          : rate_between_nodes(topology_, transport_, wall_seconds);
   options_.packing = rate > 0 && rate < kSlowLink ? Packing::kAll : Packing::kSums;
   packing_ += std::string(": ") + to_string(options_.packing);
   if (rate > 0)
@@ -132,7 +134,8 @@ void Deployment::settle_intra() {
 }
 
 // Which tokens are handed over depends on a step's others; a token's sums must not. They do where
-// outputs pass in messages inside nodes, merged a device, and are summed off a grid.
+// outputs pass in messages inside nodes, merged a device, and are summed off a grid or beyond its
+// bound.
 void Deployment::settle_even() {
   even_ = to_string(options_.even);
   if (options_.even != Even::kAuto || topology_.nodes() == 1 ||
